@@ -1,0 +1,24 @@
+# make run | test | lint | bench | docs | config ; pip uses whatever index the user has configured
+.PHONY: run test lint bench docs config
+BIN := .venv/bin
+
+run: .venv/.installed
+	$(BIN)/snakemake --profile profiles/local
+
+test: .venv/.installed
+	$(BIN)/pytest -q
+
+lint: .venv/.installed
+	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/snakefmt --check Snakefile workflow
+
+bench: .venv/.installed
+	$(BIN)/pytest benchmarks -q --benchmark-json=results/benchmarks.json
+
+docs: .venv/.installed
+	$(BIN)/mkdocs build --strict
+
+config: .venv/.installed
+	$(BIN)/python docs/generate.py
+
+.venv/.installed: pyproject.toml constraints.txt
+	python3 -m venv .venv && $(BIN)/pip install -q -c constraints.txt -e '.[slurm,dev,docs]' && touch $@
