@@ -1,0 +1,151 @@
+"""What a process model is: stores, fluxes, parameters and a pure step.
+
+Shape legend: T time, B basins, E components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dmg.parameters import Parameter
+from dmg.scan import scan
+
+BACKENDS = ("auto", "eager")
+
+
+class Trajectory(NamedTuple):
+    """Result of running a process model."""
+
+    fluxes: dict[str, Tensor]  # [T, B, E] by name
+    state: Any  # the model's State after the last step, [B, E] each
+
+
+class ProcessModel(nn.Module):
+    """A process model: stores that a pure `step` moves forward in time.
+
+    A subclass names its tables and implements `step`; it knows nothing of networks,
+    configuration, routing or averaging over components.
+    """
+
+    forcings: ClassVar[tuple[str, ...]]
+    """Forcings by canonical name; each `[T, B]`, or `[B]` where constant in time."""
+    PARAMETERS: ClassVar[Mapping[str, Parameter]]
+    """Parameters by symbol, in the order of the paper's table."""
+    State: ClassVar[Any]
+    """Named tuple of the storages."""
+    Flux: ClassVar[Any]
+    """Named tuple of what a step returns."""
+    BALANCE: ClassVar[Mapping[str, int]]
+    """Sign with which each forcing or flux enters the change of total storage."""
+    RUNOFF: ClassVar[tuple[str, ...]] = ("streamflow",)
+    """Fluxes that leave over land or channel, so that routing delays them."""
+    RECOMMENDED_DYNAMIC: ClassVar[tuple[str, ...]] = ()
+    """Parameters that publications let change in time."""
+    TIMESTEPS: ClassVar[tuple[float, ...]] = (1.0,)
+    """Lengths of the time step that the equations hold for [d]."""
+
+    def __init__(self, dt: float = 1.0) -> None:
+        super().__init__()
+        if dt not in self.TIMESTEPS:
+            raise ValueError(
+                f"{type(self).__name__} runs with a time step of {self.TIMESTEPS} d, found {dt}"
+            )
+        self.dt = dt
+
+    def step(
+        self, state: Any, forcing: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
+    ) -> tuple[Any, Any]:
+        """Advance one time step: `(State, forcing, parameters) -> (State, Flux)`; pure."""
+        raise NotImplementedError
+
+    def initial_state(self, num_basins: int, num_components: int, like: Tensor) -> Any:
+        """State before the first step, `[B, E]` each, with the type and device of `like`."""
+        size = (num_basins, num_components)
+        return self.State(*(torch.zeros(size, dtype=like.dtype, device=like.device)
+                            for _ in self.State._fields))  # fmt: skip
+
+    def forward(
+        self,
+        forcing: Mapping[str, Tensor],
+        parameters: Mapping[str, Tensor],
+        state: Any = None,
+        backend: str = "auto",
+        outputs: Sequence[str] | None = None,
+    ) -> Trajectory:
+        """Run the model over a period.
+
+        Parameters
+        ----------
+        forcing
+            `[T, B]` by name (`[B]` where constant), in the units of `dmg.data.variables`.
+        parameters
+            Physical values by symbol, `[B, E]` or `[T, B, E]`; those left out take their
+            default.
+        state
+            State to start from; none: `initial_state`.
+        backend
+            "eager", or "auto" for the fastest one at hand.
+        outputs
+            Fluxes to return; none: all.
+
+        Raises
+        ------
+        ValueError
+            If a forcing or parameter is missing, unknown or of a wrong shape.
+        """
+        forcing = self._checked_forcing(forcing)
+        parameters = self._checked_parameters(parameters, forcing)
+        _check_names("output", outputs or (), self.Flux._fields)
+        _check_names("backend", [backend], BACKENDS)
+        if state is None:
+            like = next(iter(parameters.values()))
+            state = self.initial_state(like.shape[-2], like.shape[-1], like)
+        return Trajectory(*scan(self.step, state, forcing, parameters, outputs))
+
+    def _checked_forcing(self, forcing: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        missing = [name for name in self.forcings if name not in forcing]
+        if missing:
+            raise ValueError(
+                f"{type(self).__name__} needs the forcings {list(self.forcings)};"
+                f" {missing} are missing, found {sorted(forcing)}"
+            )
+        shapes = {name: tuple(forcing[name].shape) for name in self.forcings}
+        full = max(shapes.values(), key=len)
+        if any(shape not in (full, full[1:]) for shape in shapes.values()):
+            raise ValueError(f"forcings must be [T, B] or [B] with one T and B, found {shapes}")
+        return {name: forcing[name] for name in self.forcings}
+
+    def _checked_parameters(
+        self, parameters: Mapping[str, Tensor], forcing: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        _check_names("parameter", parameters, self.PARAMETERS)
+        missing = [n for n, p in self.PARAMETERS.items() if n not in parameters and p.default is None]
+        if missing:
+            raise ValueError(f"{type(self).__name__} needs the parameters {missing}")
+        num_steps, num_basins = max((f.shape for f in forcing.values()), key=len)
+        wrong = {n: tuple(p.shape) for n, p in parameters.items()
+                 if p.shape[:-1] not in ((num_basins,), (num_steps, num_basins))}  # fmt: skip
+        if wrong:
+            raise ValueError(
+                f"parameters must be [B, E] or [T, B, E] with T={num_steps}, B={num_basins},"
+                f" found {wrong}"
+            )
+        return dict(parameters) | self._defaults(parameters)
+
+    def _defaults(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        like = next(iter(given.values()))
+        return {
+            name: torch.full_like(like[0] if like.ndim == 3 else like, parameter.default)
+            for name, parameter in self.PARAMETERS.items()
+            if name not in given and parameter.default is not None
+        }
+
+
+def _check_names(kind: str, names: Any, known: Any) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"unknown {kind} {unknown}; choose from {list(known)}")

@@ -1,0 +1,83 @@
+"""Gamma-shaped unit hydrograph: the delay of runoff on its way to the gauge.
+
+The unit hydrograph is the gamma density at the middle of each step, normalised to one over its
+`length` ordinates (Feng et al. 2022, doi:10.1029/2022WR032404):
+`w[j] ~ (j + 1/2)**(alpha - 1) * exp(-(j + 1/2) / theta)`, `alpha = route_a + 0.1`,
+`theta = route_b + 0.5`.
+
+Shape legend: T time, B basins, K ordinates of the unit hydrograph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from dmg.parameters import Parameter
+
+PARAMETERS = {
+    "route_a": Parameter(0.0, 2.9, "1", "shape of the unit hydrograph, less 0.1"),
+    "route_b": Parameter(0.0, 6.5, "d", "time scale of the unit hydrograph, less 0.5 d"),
+}
+
+
+class UnitHydrograph(nn.Module):
+    """Delays runoff by a gamma unit hydrograph per basin, keeping the water in transit.
+
+    Parameters
+    ----------
+    length
+        K, number of ordinates [steps]; fixed, so that a stream does not depend on its length.
+    """
+
+    PARAMETERS = PARAMETERS
+
+    def __init__(self, length: int = 15) -> None:
+        super().__init__()
+        self.length = length
+
+    def ordinates(self, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Weights `[K, B]` that sum to one over K, from `route_a`, `route_b` `[B]`.
+
+        Computed in log space: the factors that depend only on the parameters cancel.
+        """
+        alpha, theta = parameters["route_a"] + 0.1, parameters["route_b"] + 0.5
+        t = torch.arange(self.length, dtype=alpha.dtype, device=alpha.device).unsqueeze(-1) + 0.5
+        return torch.softmax((alpha - 1) * t.log() - t / theta, dim=0)
+
+    def forward(
+        self, runoff: Tensor, parameters: Mapping[str, Tensor], state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Route runoff `[T, B]` [mm d-1].
+
+        Parameters
+        ----------
+        runoff
+            Runoff before routing.
+        parameters
+            `route_a` [1] and `route_b` [d], `[B]` each.
+        state
+            Runoff of the last K-1 steps, `[K-1, B]`; none: no water in transit.
+
+        Returns
+        -------
+        routed, state
+            Routed runoff `[T, B]`, and the state to route the following steps with.
+        """
+        num_steps, lags = len(runoff), self.length - 1
+        if state is None:
+            state = runoff.new_zeros((lags, *runoff.shape[1:]))
+        padded = torch.cat([state, runoff])
+        weights = self.ordinates(parameters).unbind(0)
+        routed = weights[0] * runoff
+        for lag, weight in enumerate(weights[1:], start=1):
+            start = lags - lag
+            routed = torch.addcmul(routed, weight, padded[start : start + num_steps])
+        return routed, padded[num_steps:]
+
+    def in_transit(self, parameters: Mapping[str, Tensor], state: Tensor) -> Tensor:
+        """Water on its way to the gauge, `[B]` [mm]: what routing dry steps would still give."""
+        later = self.ordinates(parameters).flip(0).cumsum(0)[:-1]  # weight not yet delivered
+        return (later * state).sum(0)

@@ -1,0 +1,75 @@
+"""The reference backend: a Python loop over time whose cost is linear in the number of steps.
+
+Series are cut into steps by one `unbind` and the fluxes are joined by one `stack`. Indexing
+`series[t]` or assigning `out[t]` instead makes autograd touch a whole `[T, B, E]` tensor per
+step, so that the backward cost grows with the square of the length.
+
+Shape legend: T time, B basins, E components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Step = Callable[[Any, Mapping[str, Tensor], Mapping[str, Tensor]], tuple[Any, Any]]
+
+
+def scan(
+    step: Step,
+    state: Any,
+    forcing: Mapping[str, Tensor],
+    parameters: Mapping[str, Tensor],
+    outputs: Sequence[str] | None = None,
+) -> tuple[dict[str, Tensor], Any]:
+    """Apply `step` to every time step in turn.
+
+    Parameters
+    ----------
+    step
+        Pure function `step(state, forcing, parameters) -> (state, flux)` of one time step;
+        `state` and `flux` are named tuples of `[B, E]` tensors.
+    state
+        State before the first step.
+    forcing
+        `[T, B]` series, or `[B]` where constant in time.
+    parameters
+        `[T, B, E]` where dynamic, `[B, E]` where static.
+    outputs
+        Names of the fluxes to keep; none: all.
+
+    Returns
+    -------
+    fluxes, state
+        Kept fluxes `[T, B, E]` by name, and the state after the last step.
+    """
+    kept: list[tuple[Tensor, ...]] = []
+    names: Sequence[str] = outputs or ()
+    for forcing_t, parameters_t in zip(
+        _steps(forcing, series_ndim=2, component=True),
+        _steps(parameters, series_ndim=3, component=False),
+        strict=False,
+    ):
+        state, flux = step(state, forcing_t, parameters_t)
+        names = outputs if outputs is not None else flux._fields
+        kept.append(tuple(getattr(flux, name) for name in names))
+    series = zip(*kept, strict=True)
+    return {name: torch.stack(s) for name, s in zip(names, series, strict=True)}, state
+
+
+def _steps(
+    values: Mapping[str, Tensor], series_ndim: int, component: bool
+) -> Iterator[dict[str, Tensor]]:
+    """Yield the values of each step; endless where nothing changes in time."""
+    values = {n: v.unsqueeze(-1) if component else v for n, v in values.items()}
+    ndim = series_ndim + component
+    constant = {n: v for n, v in values.items() if v.ndim < ndim}
+    series = {n: v.unbind(0) for n, v in values.items() if v.ndim == ndim}
+    if not series:
+        while True:
+            yield constant
+    for step in zip(*series.values(), strict=True):
+        yield constant | dict(zip(series, step, strict=True))
