@@ -1,0 +1,19 @@
+# From raw files to a report for each experiment: snakemake --profile profiles/local
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/model.smk"
+include: "workflow/rules/evaluate.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("{results}/{experiment}/report.html", results=R, experiment=EXPERIMENTS),

@@ -1,0 +1,154 @@
+"""What the rules need to know of the experiments; everything is validated before the DAG is built."""
+
+import hashlib
+import json
+import os
+import shlex
+import sys
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+
+import dmg.config  # not its names: Snakemake has a `config` and a `parse` of its own
+
+EXTRACTION = ("source", "dataset", "product", "synthetic", "basins")
+RESERVED = {"benchmarks", "raw", "stores"}
+
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+
+
+def experiment_file(name: str) -> str:
+    return f"config/experiments/{name}.yaml"
+
+
+def load_all() -> tuple[dmg.config.Run, dict[str, dmg.config.Experiment]]:
+    """The run and its experiments, or one line that says what is wrong."""
+    try:
+        run = dmg.config.parse(dmg.config.Run, config, "config/config.yaml")
+        for name in run.experiments:
+            if name in RESERVED or not Path(experiment_file(name)).is_file():
+                known = ", ".join(sorted(p.stem for p in Path("config/experiments").glob("*.yaml")))
+                raise ValueError(
+                    f"experiments: no file {experiment_file(name)}; there are: {known}"
+                )
+        experiments = {
+            name: dmg.config.load_experiment(experiment_file(name)) for name in run.experiments
+        }
+        check_shared(experiments, "store_name", EXTRACTION, "store")
+        check_shared(experiments, "dataset", ("synthetic",), "dataset")
+    except ValueError as error:
+        raise SystemExit(f"dmg: error: {error}") from None
+    return run, experiments
+
+
+def check_shared(experiments: dict, shared: str, settings: tuple[str, ...], key: str) -> None:
+    """Experiments that share a store (or a dataset) must agree on what makes it."""
+    first = {}
+    for name, experiment in experiments.items():
+        owner = first.setdefault(getattr(experiment.data, shared), name)
+        for setting in settings:
+            if getattr(experiments[owner].data, setting) != getattr(experiment.data, setting):
+                raise ValueError(
+                    f"experiments {owner} and {name} share {key} '{getattr(experiment.data, shared)}'"
+                    f" but differ in data.{setting}; set data.{key} in one of them"
+                )
+
+
+RUN, EXPERIMENTS = load_all()
+R = str(RUN.results_dir)
+DATA_ROOT = os.environ.get("DMG_DATA_ROOT") or str(RUN.data_root)
+
+
+wildcard_constraints:
+    experiment="|".join(EXPERIMENTS),
+    store="|".join(sorted({e.data.store_name for e in EXPERIMENTS.values()})),
+    dataset="|".join(sorted({e.data.dataset for e in EXPERIMENTS.values()})),
+    fold="all|fold[0-9]+",
+    seed="seed[0-9]+",
+
+
+def owner(wildcards) -> str:
+    """The first experiment that uses the store or dataset of a rule, or the rule's own."""
+    if hasattr(wildcards, "experiment"):
+        return wildcards.experiment
+    key = "store_name" if hasattr(wildcards, "store") else "dataset"
+    value = getattr(wildcards, key.removesuffix("_name"))
+    return next(n for n, e in EXPERIMENTS.items() if getattr(e.data, key) == value)
+
+
+def config_file(wildcards) -> str:
+    return experiment_file(owner(wildcards))
+
+
+def digest(*keys: str):
+    """Digest of the settings (`section` or `section.key`) that a stage reads; with none: of all."""
+
+    def of_wildcards(wildcards) -> str:
+        settings = dmg.config.resolved(EXPERIMENTS[owner(wildcards)])
+        chosen = {key: reduce(getitem, key.split("."), settings) for key in keys} or settings
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
+
+    return of_wildcards
+
+
+def basin_list(wildcards) -> list[str]:
+    """The file of basin ids, where the experiment names one."""
+    basins = EXPERIMENTS[owner(wildcards)].data.basins
+    return [str(basins)] if isinstance(basins, Path) else []
+
+
+def data_root(wildcards) -> str:
+    """Where the dataset lies: generated ones among the results."""
+    return f"{R}/raw" if EXPERIMENTS[owner(wildcards)].data.synthetic else DATA_ROOT
+
+
+def raw_data(wildcards) -> str:
+    """The folder or archive of the dataset."""
+    data = EXPERIMENTS[owner(wildcards)].data
+    stem = f"{data_root(wildcards)}/{data.dataset}"
+    if data.synthetic:
+        return stem
+    names = [stem, f"{stem}.zip", f"{stem}.tar.xz"]
+    found = next((name for name in names if os.path.exists(name)), None)
+    if found is None and not os.path.exists(f"{R}/stores/{data.store_name}.zarr"):
+        raise SystemExit(
+            f"dmg: error: dataset '{data.dataset}' of experiment {owner(wildcards)}: expected"
+            f" {' or '.join(names)}, found none; set data_root or DMG_DATA_ROOT,"
+            f" or try: dmg data download {data.dataset}"
+        )
+    return found or stem
+
+
+def truth(wildcards) -> list[str]:
+    """The generated tree of a twin experiment, which holds the true parameters and flow."""
+    return [raw_data(wildcards)] if EXPERIMENTS[owner(wildcards)].data.synthetic else []
+
+
+def store(wildcards) -> str:
+    return f"{R}/stores/{EXPERIMENTS[wildcards.experiment].data.store_name}.zarr"
+
+
+def folds(experiment: str) -> list[str]:
+    """Folds of the split, as in splits.csv."""
+    split = EXPERIMENTS[experiment].data.split
+    if split.kind == "temporal":
+        return ["all"]
+    return [f"fold{i:02d}" for i in range(1, split.num_folds + 1)]
+
+
+def runs(wildcards) -> list[str]:
+    """Folders of all trained models of the experiment."""
+    seeds = EXPERIMENTS[wildcards.experiment].train.seeds
+    names = [(fold, f"seed{seed}") for fold in folds(wildcards.experiment) for seed in seeds]
+    return [f"{R}/{wildcards.experiment}/{fold}/{seed}" for fold, seed in names]
+
+
+def of_runs(name: str):
+    """The file of that name of every trained model."""
+    return lambda wildcards: [f"{run}/{name}" for run in runs(wildcards)]
+
+
+def train_threads(wildcards) -> int:
+    """A training has the machine to itself unless the experiment asks for less."""
+    train = EXPERIMENTS[wildcards.experiment].train
+    return train.processes * train.threads if train.threads else (workflow.cores or 1)

@@ -1,0 +1,89 @@
+# Raw files -> store: generate (twin experiments), extract in parts, merge.
+
+
+scattergather:
+    extract=RUN.extract_parts,
+
+
+rule synthetic:
+    input:
+        config=ancient(config_file),
+    output:
+        tree=directory(f"{R}/raw/{{dataset}}"),
+    log:
+        "logs/synthetic/{dataset}.log",
+    params:
+        digest=digest("data.synthetic"),
+    shell:
+        "dmg data synthetic --config {input.config} --out {output.tree} > {log} 2>&1"
+
+
+rule extract_init:
+    input:
+        config=ancient(config_file),
+        raw=ancient(raw_data),
+        basins=basin_list,
+    output:
+        init=temp(f"{R}/stores/{{store}}.parts/init.json"),
+    log:
+        "logs/extract/{store}/init.log",
+    params:
+        digest=digest(*(f"data.{key}" for key in EXTRACTION)),
+        root=data_root,
+        store=f"{R}/stores/{{store}}.zarr",
+    shell:
+        "dmg extract --config {input.config} --data-root {params.root}"
+        " --store {params.store} --init > {log} 2>&1"
+
+
+rule extract:
+    input:
+        config=ancient(config_file),
+        init=f"{R}/stores/{{store}}.parts/init.json",
+    output:
+        part=temp(f"{R}/stores/{{store}}.parts/{{scatteritem}}.json"),
+    log:
+        "logs/extract/{store}/{scatteritem}.log",
+    benchmark:
+        f"{R}/benchmarks/extract/{{store}}/{{scatteritem}}.tsv"
+    params:
+        digest=digest(*(f"data.{key}" for key in EXTRACTION)),
+        root=data_root,
+        store=f"{R}/stores/{{store}}.zarr",
+    shell:
+        "dmg extract --config {input.config} --data-root {params.root}"
+        " --store {params.store} --part {wildcards.scatteritem} > {log} 2>&1"
+
+
+rule merge:
+    input:
+        parts=gather.extract(f"{R}/stores/{{{{store}}}}.parts/{{scatteritem}}.json"),
+    output:
+        store=directory(f"{R}/stores/{{store}}.zarr"),
+    log:
+        "logs/merge/{store}.log",
+    params:
+        digest=digest(*(f"data.{key}" for key in EXTRACTION)),
+    shell:
+        "dmg merge --store {output.store} > {log} 2>&1"
+
+
+rule preprocess:
+    input:
+        config=ancient(config_file),
+        store=store,
+        basins=basin_list,
+    output:
+        splits=f"{R}/{{experiment}}/preprocess/splits.csv",
+        statistics=f"{R}/{{experiment}}/preprocess/statistics.json",
+        derived=directory(f"{R}/{{experiment}}/preprocess/derived.zarr"),
+    log:
+        "logs/preprocess/{experiment}.log",
+    benchmark:
+        f"{R}/benchmarks/preprocess/{{experiment}}.tsv"
+    params:
+        digest=digest("data"),
+        folder=subpath(output.splits, parent=True),
+    shell:
+        "dmg preprocess --config {input.config} --store {input.store}"
+        " --out {params.folder} > {log} 2>&1"
