@@ -1,0 +1,194 @@
+"""Which windows a training step sees: a pure function of (seed, epoch, step).
+
+There is no hidden state: a run resumes from two integers, and every process can compute the whole
+global batch and take its part, so the windows do not depend on the number of processes.
+
+As in HydroDL, a step draws basins uniformly with replacement, and for each a window of
+`warmup + window` days uniformly within its training period; the warm-up days lie inside the period.
+
+Days are positions on the loader's time axis, basins are rows in the loader's order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A batch of windows of one length.
+
+    Attributes
+    ----------
+    basins
+        Row of each window's basin `[B]`.
+    starts
+        First scored day of each window `[B]`; its warm-up lies before.
+    rows
+        Position of each window in the global batch `[B]`.
+    length
+        Scored days of each window [d].
+    seed
+        Integer of this step for random draws in the model; the same for every part.
+    """
+
+    basins: Integers
+    starts: Integers
+    rows: Integers
+    length: int
+    seed: int = 0
+
+
+class DataSampler:
+    """Random windows of the training basins.
+
+    Parameters
+    ----------
+    basins
+        Rows of the training basins `[N]`.
+    first, last
+        First and last training day of each `[N]` (or one for all), both included.
+    batch_size
+        Windows of a step, over all processes.
+    window, warmup
+        Scored days of a window and days simulated before them [d].
+    seed
+        Seed of all draws.
+    steps_per_epoch
+        Steps of an epoch; none: as many as `num_steps` says.
+    """
+
+    def __init__(
+        self,
+        basins: ArrayLike,
+        first: ArrayLike,
+        last: ArrayLike,
+        *,
+        batch_size: int,
+        window: int,
+        warmup: int,
+        seed: int,
+        steps_per_epoch: int | None = None,
+    ) -> None:
+        self.basins: Integers = np.asarray(basins, dtype=np.int64)
+        self.batch_size = batch_size
+        self.window = window
+        self.warmup = warmup
+        self.seed = seed % 2**63  # a seed sequence takes no negative numbers
+        _check_batch(batch_size, self.basins.size)
+        self._low, self._high = self._ranges(first, last)
+        days = float(np.mean(self._high - self._low)) + window
+        self.steps_per_epoch = steps_per_epoch or num_steps(
+            batch_size, window, self.basins.size, days
+        )
+
+    def windows(self, epoch: int, step: int) -> Windows:
+        """Draw the global batch of a step."""
+        draw = np.random.default_rng([self.seed, epoch, step])
+        chosen = draw.integers(self.basins.size, size=self.batch_size)
+        starts = draw.integers(self._low[chosen], self._high[chosen], endpoint=True)
+        rows = np.arange(self.batch_size, dtype=np.int64)
+        seed = int(draw.integers(2**62))
+        return Windows(self.basins[chosen], starts, rows, self.window, seed)
+
+    def _ranges(self, first: ArrayLike, last: ArrayLike) -> tuple[Integers, Integers]:
+        """First and last possible start of each basin, both included."""
+        begin = np.broadcast_to(np.asarray(first, dtype=np.int64), self.basins.shape)
+        end = np.broadcast_to(np.asarray(last, dtype=np.int64), self.basins.shape)
+        low, high = begin + self.warmup, end - self.window + 1
+        short = np.flatnonzero(high < low)
+        if short.size:
+            days = int((end - begin)[short].min()) + 1
+            raise ValueError(
+                f"window + warmup: expected at most the {days} days of the training period, found"
+                f" {self.window} + {self.warmup}; shorten train.window or train.warmup, or lengthen"
+                " data.split.train"
+            )
+        return low, high
+
+
+def part(windows: Windows, rank: int, world_size: int) -> Windows:
+    """Contiguous part of a global batch that belongs to one process.
+
+    The parts are disjoint, differ in size by one window at most, and together are the batch.
+    """
+    size = windows.basins.size
+    if size < world_size:
+        raise ValueError(
+            f"processes: expected at most one for each of the {size} windows of a batch, found"
+            f" {world_size}; lower train.processes or raise train.batch_size"
+        )
+    mine = slice(rank * size // world_size, (rank + 1) * size // world_size)
+    return Windows(
+        windows.basins[mine], windows.starts[mine], windows.rows[mine], windows.length, windows.seed
+    )
+
+
+def num_steps(batch_size: int, window: int, num_basins: int, num_days: float) -> int:
+    """Count the steps after which 99 % of the basin-days are expected to have been drawn.
+
+    n = ⌈ln 0.01 / ln(1 - p)⌉ with p = batch_size · window / (num_basins · num_days), the published
+    epoch of HydroDL and its successors; 1 where one step draws as many days as there are (p ≥ 1).
+
+    Parameters
+    ----------
+    batch_size
+        Windows a step.
+    window
+        Scored days of a window [d].
+    num_basins
+        Training basins.
+    num_days
+        Days of the training period without its warm-up [d]: those that can be scored.
+    """
+    share = batch_size * window / (num_basins * num_days)
+    if share >= 1:
+        return 1
+    return math.ceil(math.log(0.01) / math.log1p(-share))
+
+
+def tile(
+    basins: ArrayLike, first: ArrayLike, last: ArrayLike, *, window: int, batch_size: int
+) -> list[Windows]:
+    """Cut each basin's days `first..last` into consecutive windows, every day in exactly one.
+
+    The last window of a basin is shorter where the period is no multiple of `window`. Batches hold
+    windows of one length. For validation: nothing is drawn.
+    """
+    rows = np.atleast_1d(np.asarray(basins, dtype=np.int64))
+    begin = np.broadcast_to(np.asarray(first, dtype=np.int64), rows.shape)
+    end = np.broadcast_to(np.asarray(last, dtype=np.int64), rows.shape)
+    by_length: dict[int, list[tuple[int, int]]] = {}
+    for basin, low, high in zip(rows.tolist(), begin.tolist(), end.tolist(), strict=True):
+        for start in range(low, high + 1, window):
+            length = min(window, high + 1 - start)
+            by_length.setdefault(length, []).append((basin, start))
+    return [
+        _windows(pieces[i : i + batch_size], length)
+        for length, pieces in sorted(by_length.items(), reverse=True)
+        for i in range(0, len(pieces), batch_size)
+    ]
+
+
+def _windows(pieces: Sequence[tuple[int, int]], length: int) -> Windows:
+    basins, starts = np.array(pieces, dtype=np.int64).T
+    return Windows(basins, starts, np.arange(len(pieces), dtype=np.int64), length)
+
+
+def _check_batch(batch_size: int, num_basins: int) -> None:
+    if num_basins == 0:
+        raise ValueError(
+            "training basins: expected at least one, found none; check data.basins and data.split"
+        )
+    if batch_size > num_basins:
+        raise ValueError(
+            f"train.batch_size: expected at most the number of training basins ({num_basins}),"
+            f" found {batch_size}; lower it"
+        )
