@@ -110,7 +110,9 @@ class ParameterMap(nn.Module):
         return {n: self.components[n].value(s) for n, s in zip(names, parts, strict=False)}
 
 
-def learned(parameters: Mapping[str, Parameter], dynamic: Sequence[str] = ()) -> dict[str, Parameter]:
+def learned(
+    parameters: Mapping[str, Parameter], dynamic: Sequence[str] = ()
+) -> dict[str, Parameter]:
     """Parameters that a network must give: those without default, and the dynamic ones."""
     return {n: p for n, p in parameters.items() if p.default is None or n in dynamic}
 

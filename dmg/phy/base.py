@@ -123,7 +123,9 @@ class ProcessModel(nn.Module):
         self, parameters: Mapping[str, Tensor], forcing: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         _check_names("parameter", parameters, self.PARAMETERS)
-        missing = [n for n, p in self.PARAMETERS.items() if n not in parameters and p.default is None]
+        missing = [
+            n for n, p in self.PARAMETERS.items() if n not in parameters and p.default is None
+        ]
         if missing:
             raise ValueError(f"{type(self).__name__} needs the parameters {missing}")
         num_steps, num_basins = max((f.shape for f in forcing.values()), key=len)

@@ -1,0 +1,65 @@
+"""One batch of windows: what a model reads.
+
+Shape legend: T time, B basins, A attributes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+def _no_rows() -> Tensor:
+    return torch.zeros(0, dtype=torch.int64)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of several basins, in physical units."""
+
+    forcing: dict[str, Tensor]
+    """Series `[T, B]` by canonical name."""
+    constants: dict[str, Tensor] = field(default_factory=dict)
+    """Basin properties `[B]` that a process model may read (area, elevation, latitude)."""
+    attributes: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    """Static attributes of the network, `[B, A]`; classes as codes, missing as NaN."""
+    target: Tensor | None = None
+    """Observed target `[T, B]`, missing as NaN."""
+    basin: Tensor = field(default_factory=_no_rows)
+    """Row of each basin in the experiment's list, `[B]`."""
+    time: Tensor = field(default_factory=_no_rows)
+    """First day of each window, days since 1970-01-01, `[B]`."""
+    warmup: int = 0
+    """Leading steps that are simulated but not scored."""
+    seed: int = 0
+    """Seed of this step's random draws (dropout)."""
+    rows: Tensor = field(default_factory=_no_rows)
+    """Position of each window in the global batch, `[B]`: draws depend on it, not on the rank."""
+
+    @property
+    def num_steps(self) -> int:
+        """T."""
+        return len(next(iter(self.forcing.values())))
+
+    def slice(self, start: int, stop: int | None = None) -> Batch:
+        """The steps `start` to `stop` of every window, all of them scored."""
+        return replace(
+            self,
+            forcing={name: series[start:stop] for name, series in self.forcing.items()},
+            target=None if self.target is None else self.target[start:stop],
+            time=self.time + start,
+            warmup=0,
+        )
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        return replace(
+            self,
+            forcing={name: series.to(device) for name, series in self.forcing.items()},
+            constants={name: value.to(device) for name, value in self.constants.items()},
+            attributes=self.attributes.to(device),
+            target=None if self.target is None else self.target.to(device),
+            basin=self.basin.to(device),
+        )

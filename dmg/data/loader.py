@@ -1,0 +1,205 @@
+"""From stores to tensors: the one module that knows both files and torch.
+
+Series are read in blocks of whole chunks and kept in a cache of bounded size, so that memory
+does not grow with the number of basins in the store.
+
+Shape legend: T time, B basins, A attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from dmg.batch import Batch
+
+Ints = NDArray[np.int64]
+CONSTANTS = ("area", "elevation", "latitude")
+
+
+class DataLoader:
+    """Gives the tensors of any basins and days of one or more stores, lazily.
+
+    Parameters
+    ----------
+    stores
+        Datasets with dims `(basin, time)` that share basins and days, searched in this order.
+    forcings
+        Series that the model reads, by canonical name.
+    attributes
+        Static attributes in the network's order.
+    target
+        Series that is learned; none for a prediction without observations.
+    categories
+        Classes of each attribute that is text, in the order of their codes; a class that is not
+        listed becomes NaN.
+    basin_ids
+        Basins of the experiment in order; none: those of the last store.
+    cache_mb
+        Memory for blocks of series that were read [MB].
+
+    Raises
+    ------
+    ValueError
+        If a variable, an attribute or a basin is in none of the stores.
+    """
+
+    def __init__(
+        self,
+        stores: Sequence[xr.Dataset],
+        forcings: Iterable[str],
+        attributes: Sequence[str] = (),
+        target: str | None = None,
+        *,
+        categories: Mapping[str, Sequence[str]] | None = None,
+        basin_ids: Sequence[str] | None = None,
+        cache_mb: int = 512,
+    ) -> None:
+        self.basin_ids = [str(b) for b in (basin_ids or stores[-1]["basin"].values)]
+        self.times = stores[-1]["time"].values.astype("datetime64[D]")
+        self.forcings = tuple(dict.fromkeys(forcings))
+        self.target = target
+        names = [*self.forcings, *([target] if target else [])]
+        self._series = {name: _Series(_find(stores, name), self.basin_ids) for name in names}
+        block_mb = max(s.block_mb for s in self._series.values())
+        self._block = lru_cache(maxsize=max(1, int(cache_mb / block_mb)))(self._read_block)
+        self._constants = _constants(stores, self.basin_ids)
+        self._attributes = _attributes(stores, attributes, categories or {}, self.basin_ids)
+
+    def batch(self, basins: Ints, starts: Ints, length: int, warmup: int = 0) -> Batch:
+        """Windows of `warmup + length` days.
+
+        Parameters
+        ----------
+        basins
+            Rows in `basin_ids`, `[B]`.
+        starts
+            Index in `times` of the first day after the warm-up, `[B]`.
+        length, warmup
+            Scored days, and days before them.
+
+        Raises
+        ------
+        ValueError
+            If a forcing is missing within a window.
+        """
+        first = np.asarray(starts) - warmup
+        assert first.min() >= 0 and first.max() + warmup + length <= len(self.times)
+        forcing = {n: self._windows(n, basins, first, warmup + length) for n in self.forcings}
+        for name, series in forcing.items():
+            self._check_complete(name, series, basins, first)
+        target = self.target and self._windows(self.target, basins, first, warmup + length)
+        rows = torch.as_tensor(np.asarray(basins, dtype=np.int64))
+        return Batch(
+            forcing={n: torch.from_numpy(s) for n, s in forcing.items()},
+            constants={n: v[rows] for n, v in self._constants.items()},
+            attributes=self._attributes[rows],
+            target=None if target is None else torch.from_numpy(target),
+            basin=rows,
+            time=torch.from_numpy(self.times[first].astype(np.int64)),
+            warmup=warmup,
+            rows=torch.arange(len(rows)),
+        )
+
+    def chunks(self, basins: Ints, start: int, stop: int, length: int) -> Iterable[Batch]:
+        """Consecutive chunks of at most `length` days from `start` to `stop` (indices)."""
+        for first in range(start, stop, length):
+            days = min(length, stop - first)
+            yield self.batch(basins, np.full(len(basins), first), days)
+
+    def index(self, day: Any) -> int:
+        """Index of a day in `times`; `ValueError` where the stores do not have it."""
+        day = np.datetime64(day, "D")
+        if not self.times[0] <= day <= self.times[-1]:
+            raise ValueError(
+                f"expected a day within {self.times[0]}..{self.times[-1]}, found {day}"
+            )
+        return int((day - self.times[0]).astype(int))
+
+    def _windows(self, name: str, basins: Ints, first: Ints, days: int) -> NDArray[np.float32]:
+        """Series `[T, B]`."""
+        out = np.empty((len(basins), days), dtype=np.float32)
+        series = self._series[name]
+        for i, (basin, start) in enumerate(zip(basins, first, strict=True)):
+            block, row = series.place(int(basin))
+            out[i] = self._block(name, block)[row, start : start + days]
+        return np.ascontiguousarray(out.T)
+
+    def _read_block(self, name: str, block: int) -> NDArray[np.float32]:
+        return self._series[name].read(block)
+
+    def _check_complete(
+        self, name: str, series: NDArray[np.float32], basins: Ints, first: Ints
+    ) -> None:
+        if np.isfinite(series.sum()):
+            return
+        day, column = np.argwhere(~np.isfinite(series))[0]
+        raise ValueError(
+            f"expected complete forcing, found no {name} at basin"
+            f" {self.basin_ids[basins[column]]} on {self.times[first[column] + day]};"
+            " fill the gap or leave the basin out (data.basins)"
+        )
+
+
+class _Series:
+    """One variable of a store, read in blocks of whole chunks of basins."""
+
+    def __init__(self, variable: xr.DataArray, basin_ids: Sequence[str]) -> None:
+        index = variable.indexes["basin"].get_indexer(list(basin_ids))
+        if (index < 0).any():
+            missing = [b for b, i in zip(basin_ids, index, strict=True) if i < 0]
+            raise ValueError(f"expected basins {missing[:5]} in the store, found none of that name")
+        chunk = (variable.encoding.get("chunks") or variable.shape)[0]
+        self._variable, self._index, self._chunk = variable, index, int(chunk)
+        self.block_mb = self._chunk * variable.shape[1] * 4 / 1e6
+
+    def place(self, basin: int) -> tuple[int, int]:
+        """Block and row within it."""
+        return divmod(int(self._index[basin]), self._chunk)
+
+    def read(self, block: int) -> NDArray[np.float32]:
+        rows = slice(block * self._chunk, (block + 1) * self._chunk)
+        return self._variable[rows].to_numpy().astype(np.float32, copy=False)
+
+
+def _find(stores: Sequence[xr.Dataset], name: str) -> xr.DataArray:
+    for store in stores:
+        if name in store:
+            return store[name]
+    known = sorted({str(v) for store in stores for v in store.data_vars})
+    raise ValueError(f"expected the variable '{name}' in the stores, found {known}")
+
+
+def _constants(stores: Sequence[xr.Dataset], basin_ids: Sequence[str]) -> dict[str, torch.Tensor]:
+    present = [n for n in CONSTANTS if any(n in store for store in stores)]
+    columns = {n: _find(stores, n).sel(basin=list(basin_ids)).to_numpy() for n in present}
+    return {n: torch.from_numpy(c.astype(np.float32)) for n, c in columns.items()}
+
+
+def _attributes(
+    stores: Sequence[xr.Dataset],
+    names: Sequence[str],
+    categories: Mapping[str, Sequence[str]],
+    basin_ids: Sequence[str],
+) -> torch.Tensor:
+    """Attributes `[B, A]`, classes as codes."""
+    out = np.full((len(basin_ids), len(names)), np.nan, dtype=np.float32)
+    for i, name in enumerate(names):
+        values = _find(stores, name).sel(basin=list(basin_ids)).to_numpy()
+        if name in categories:
+            codes = {category: float(c) for c, category in enumerate(categories[name])}
+            values = np.array([codes.get(str(v), np.nan) for v in values])
+        out[:, i] = values
+    return torch.from_numpy(out)
+
+
+def open_loader(stores: Sequence[Path], **options: Any) -> DataLoader:
+    """Open stores from their paths and give their loader: see `DataLoader`."""
+    return DataLoader([xr.open_zarr(path, chunks=None) for path in stores], **options)

@@ -1,0 +1,234 @@
+"""The coupled model: normaliser, network, parameter map, process model, routing.
+
+Shape legend: T time, B basins, E components, D dynamic scores, S static scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dmg.batch import Batch
+from dmg.nn import Network, NetworkState, Scores
+from dmg.normalizer import Normalizer
+from dmg.parameters import ParameterMap, learned
+from dmg.phy import ProcessModel
+from dmg.routing import UnitHydrograph
+
+
+class State(NamedTuple):
+    """Everything that a model remembers between two chunks of a stream."""
+
+    phy: Any = None  # storages of the process model, [B, E] each
+    routing: Mapping[str, Tensor] = {}  # water in transit of each routed flux, [K-1, B]
+    nn: NetworkState = ()  # memory of the network
+    static: Mapping[str, Tensor] | None = None  # resolved static parameters; None: not resolved
+    time: Tensor | None = None  # day after the last step, days since 1970-01-01, [B]
+
+
+class Output(NamedTuple):
+    """Simulated fluxes `[T, B]` by name, and the state after the last step."""
+
+    fluxes: dict[str, Tensor]
+    state: State
+
+
+class DeltaModel(torch.nn.Module):
+    """A network and a process model, trained together like any `nn.Module`.
+
+    Parameters
+    ----------
+    nn
+        Network that gives raw scores.
+    phy_model
+        Process model that the scores parameterise; none: the first dynamic score is the
+        standardised target itself.
+    routing
+        Unit hydrograph per basin; none: runoff is not routed.
+    aggregate
+        Function of a flux `[T, B]` that sums units to gauges, `[T, G]`.
+    normalizer
+        Statistics of forcings, attributes and target.
+    parameters
+        Map from scores to parameters; none: every parameter without default is static, with
+        one component.
+    warmup_gradient
+        Whether the warm-up steps of a window run with gradient, dynamic parameters and routing;
+        otherwise they only prepare the stores, with the parameters of the last warm-up step.
+    dynamic_dropout
+        Chance that a dynamic parameter is held at its last value, for one basin of one training
+        step [1].
+    outputs
+        Fluxes to return.
+
+    Raises
+    ------
+    ValueError
+        If the network gives another number of scores than the parameters need.
+    """
+
+    def __init__(
+        self,
+        nn: Network,
+        phy_model: ProcessModel | None,
+        routing: UnitHydrograph | None = None,
+        aggregate: Callable[[Tensor], Tensor] | None = None,
+        *,
+        normalizer: Normalizer,
+        parameters: ParameterMap | None = None,
+        warmup_gradient: bool = False,
+        dynamic_dropout: float = 0.0,
+        outputs: Sequence[str] = ("streamflow",),
+    ) -> None:
+        super().__init__()
+        self.nn = nn
+        self.phy_model = phy_model
+        self.routing = routing
+        self.aggregate = aggregate
+        self.normalizer = normalizer
+        self.parameter_map = parameters or parameter_map(phy_model, routing)
+        self.warmup_gradient = warmup_gradient
+        self.dynamic_dropout = dynamic_dropout
+        self.outputs = tuple(outputs)
+        self._check_sizes()
+
+    def forward(self, batch: Batch, state: State | None = None) -> Output:
+        """Simulate a batch; the output covers the steps after `batch.warmup`.
+
+        A state goes on where an earlier call ended: chunks then equal the whole. Static
+        parameters are those of the state, or, without any, the network's at the last step.
+        """
+        state = state or State()
+        _check_continues(batch, state)
+        warmup = batch.warmup
+        if warmup and not self.warmup_gradient:
+            return self._run(batch.slice(warmup), self._warm_up(batch.slice(0, warmup), state))
+        output = self._run(batch.slice(0), state)
+        fluxes = {name: flux[warmup:] for name, flux in output.fluxes.items()}
+        return Output(fluxes, output.state)
+
+    def resolve(self, batch: Batch, state: State | None = None) -> State:
+        """Static parameters at the last step of `batch`; chunks pass `state` on.
+
+        Only the network runs. The result's `static` belongs into the state that a prediction
+        starts from.
+        """
+        state = state or State()
+        scores, memory = self._scores(batch, state, last_only=True)
+        return State(nn=memory, static=self.parameter_map.static(scores.static))
+
+    def _run(self, batch: Batch, state: State) -> Output:
+        scores, memory = self._scores(batch, state)
+        static = state.static
+        if static is None:
+            static = self.parameter_map.static(scores.static)
+        time = batch.time + batch.num_steps
+        if self.phy_model is None:
+            flow = self.normalizer.restore_target(scores.dynamic[..., 0])
+            return Output({self.outputs[0]: flow}, State(nn=memory, static=static, time=time))
+        dynamic = self._drop_dynamic(self.parameter_map.dynamic(scores.dynamic), batch)
+        fluxes, stores = self._simulate(batch, dict(static) | dynamic, state.phy)
+        fluxes = {name: flux.mean(-1) for name, flux in fluxes.items()}
+        fluxes, transit = self._route(fluxes, static, state.routing)
+        if self.aggregate is not None:
+            fluxes = {name: self.aggregate(flux) for name, flux in fluxes.items()}
+        return Output(fluxes, State(stores, transit, memory, static, time))
+
+    def _warm_up(self, batch: Batch, state: State) -> State:
+        """Fill the stores, with the parameters of the last warm-up step and without gradient."""
+        scores, memory = self._scores(batch, state, last_only=True)
+        stores = None
+        if self.phy_model is not None:
+            with torch.no_grad():
+                static = self.parameter_map.static(scores.static)
+                held = self.parameter_map.dynamic(scores.dynamic[-1])
+                _, stores = self._simulate(batch, static | held, state.phy, outputs=())
+        return State(phy=stores, nn=memory, static=state.static, time=batch.time + batch.num_steps)
+
+    def _scores(
+        self, batch: Batch, state: State, last_only: bool = False
+    ) -> tuple[Scores, NetworkState]:
+        scores: tuple[Scores, NetworkState] = self.nn(
+            self.normalizer.normalize_forcings(batch.forcing),
+            self.normalizer.normalize_attributes(batch.attributes),
+            state.nn,
+            batch.seed,
+            last_only,
+        )
+        return scores
+
+    def _simulate(
+        self,
+        batch: Batch,
+        parameters: Mapping[str, Tensor],
+        stores: Any,
+        outputs: Sequence[str] | None = None,
+    ) -> tuple[dict[str, Tensor], Any]:
+        assert self.phy_model is not None
+        own = {n: p for n, p in parameters.items() if n in self.phy_model.PARAMETERS}
+        forcing = batch.forcing | batch.constants
+        wanted = self.outputs if outputs is None else outputs
+        fluxes, stores = self.phy_model(forcing, own, stores, outputs=wanted)
+        return fluxes, stores
+
+    def _route(
+        self,
+        fluxes: dict[str, Tensor],
+        parameters: Mapping[str, Tensor],
+        transit: Mapping[str, Tensor],
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        if self.routing is None or self.phy_model is None:
+            return fluxes, {}
+        later = {}
+        for name in set(fluxes) & set(self.phy_model.RUNOFF):
+            fluxes[name], later[name] = self.routing(fluxes[name], parameters, transit.get(name))
+        return fluxes, later
+
+    def _drop_dynamic(self, dynamic: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Hold some dynamic parameters at their last value (Feng et al. 2022)."""
+        if not (self.training and self.dynamic_dropout and dynamic):
+            return dynamic
+        generator = torch.Generator().manual_seed(batch.seed)
+        draws = torch.rand(int(batch.rows.max()) + 1, len(dynamic), generator=generator)
+        held = (draws[batch.rows.cpu()] < self.dynamic_dropout).unbind(1)
+        return {
+            name: torch.where(hold.to(value.device).unsqueeze(-1), value[-1:], value)
+            for (name, value), hold in zip(dynamic.items(), held, strict=True)
+        }
+
+    def _check_sizes(self) -> None:
+        need = self.parameter_map.num_dynamic, self.parameter_map.num_static
+        if self.phy_model is None:
+            need = 1, 0
+        give = self.nn.num_dynamic, self.nn.num_static
+        if need != give:
+            raise ValueError(
+                f"the parameters need {need[0]} dynamic and {need[1]} static scores,"
+                f" but the network gives {give[0]} and {give[1]}"
+            )
+
+
+def parameter_map(
+    phy_model: ProcessModel | None,
+    routing: UnitHydrograph | None = None,
+    dynamic: Sequence[str] = (),
+    num_components: int = 1,
+) -> ParameterMap:
+    """Map for all parameters of a process model and its routing that a network must give."""
+    if phy_model is None:
+        return ParameterMap({})
+    components = learned(phy_model.PARAMETERS, dynamic)
+    basin = {} if routing is None else routing.PARAMETERS
+    return ParameterMap(components, basin, dynamic, num_components)
+
+
+def _check_continues(batch: Batch, state: State) -> None:
+    if state.time is None or torch.equal(state.time, batch.time):
+        return
+    raise ValueError(
+        f"the state goes on at day {state.time.tolist()[:3]} (since 1970-01-01), but the batch"
+        f" starts at day {batch.time.tolist()[:3]}; pass the chunks in order, without gaps"
+    )

@@ -1,0 +1,52 @@
+"""One interface to a model, however it is run: windows, streams, many processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import nn
+
+from dmg.batch import Batch
+from dmg.delta import DeltaModel, Output, State
+
+
+class ModelHandler(nn.Module):
+    """Holds a model and runs it in windows or as a stream.
+
+    Parameters
+    ----------
+    model
+        The coupled model.
+    """
+
+    def __init__(self, model: DeltaModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch, state: State | None = None) -> Output:
+        """Simulate a batch, from `state` where one is given."""
+        output: Output = self.model(batch, state)
+        return output
+
+    @torch.no_grad()
+    def resolve(self, reference: Iterable[Batch]) -> State:
+        """State to start a stream with: static parameters after a reference period.
+
+        Parameters
+        ----------
+        reference
+            Consecutive chunks of the reference period.
+        """
+        state = State()
+        for batch in reference:
+            state = self.model.resolve(batch, state)
+        return State(static=state.static)
+
+    @torch.no_grad()
+    def stream(self, batches: Iterable[Batch], state: State | None = None) -> Iterator[Output]:
+        """Simulate consecutive chunks; each output's state is where the next one starts."""
+        for batch in batches:
+            output = self(batch, state)
+            state = output.state
+            yield output

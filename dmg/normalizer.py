@@ -1,0 +1,74 @@
+"""From physical units to what a network sees, and back; statistics travel with the model.
+
+Shape legend: T time, B basins, F forcings, A attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+STD_MIN = 1e-3
+"""Smallest standard deviation that a value is divided by."""
+
+
+class Normalizer(nn.Module):
+    """Standardises forcings and attributes with statistics of the training data.
+
+    Statistics are buffers, so that a checkpoint of the model is self-contained. A missing value
+    becomes 0, the mean.
+
+    Parameters
+    ----------
+    forcings, attributes
+        `(mean, standard deviation)` by name, in the order in which the network sees them;
+        those of `log_forcings` after `log10(sqrt(x) + 0.1)`.
+    target
+        `(mean, standard deviation)` of the target.
+    log_forcings
+        Skewed forcings, transformed before they are standardised.
+    """
+
+    def __init__(
+        self,
+        forcings: Mapping[str, tuple[float, float]],
+        attributes: Mapping[str, tuple[float, float]],
+        target: tuple[float, float] = (0.0, 1.0),
+        log_forcings: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.forcings = tuple(forcings)
+        self.log_forcings = frozenset(log_forcings)
+        for name, statistics in (("forcing", forcings), ("attribute", attributes)):
+            self._keep(name, [*statistics.values()])
+        self._keep("target", [target])
+
+    def _keep(self, name: str, statistics: list[tuple[float, float]]) -> None:
+        self.register_buffer(f"{name}_mean", torch.tensor([m for m, _ in statistics]))
+        self.register_buffer(f"{name}_std", torch.tensor([max(s, STD_MIN) for _, s in statistics]))
+
+    def normalize_forcings(self, forcing: Mapping[str, Tensor]) -> Tensor:
+        """Physical forcings `[T, B]` by name to `[T, B, F]`."""
+        series = [log_root(forcing[n]) if n in self.log_forcings else forcing[n]
+                  for n in self.forcings]  # fmt: skip
+        x = torch.stack(series, dim=-1)
+        return _missing_to_mean((x - self.forcing_mean) / self.forcing_std)
+
+    def normalize_attributes(self, attributes: Tensor) -> Tensor:
+        """Physical attributes `[B, A]` to standardised ones."""
+        return _missing_to_mean((attributes - self.attribute_mean) / self.attribute_std)
+
+    def restore_target(self, score: Tensor) -> Tensor:
+        """Standardised target to physical units [mm d-1]."""
+        return score * self.target_std + self.target_mean
+
+
+def log_root(x: Tensor) -> Tensor:
+    """Compress a skewed, non-negative quantity: `log10(sqrt(x) + 0.1)` (Feng et al. 2020)."""
+    return torch.log10(torch.sqrt(x.clamp(min=0)) + 0.1)
+
+
+def _missing_to_mean(x: Tensor) -> Tensor:
+    return torch.nan_to_num(x, nan=0.0)

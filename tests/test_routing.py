@@ -1,0 +1,68 @@
+"""The gamma unit hydrograph."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dmg.routing import UnitHydrograph
+from tests.golden import CASES
+
+
+def parameters(a: float, b: float, num_basins: int = 1) -> dict[str, Tensor]:
+    return {
+        n: torch.full((num_basins,), v, dtype=torch.float64)
+        for n, v in (("route_a", a), ("route_b", b))
+    }
+
+
+def runoff(num_steps: int = 60, num_basins: int = 3) -> Tensor:
+    return torch.rand(
+        num_steps, num_basins, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+
+
+@pytest.mark.parametrize("i", range(3))
+def test_ordinates_agree_with_the_published_program(i: int) -> None:
+    case = CASES["uh_gamma"]
+    w = UnitHydrograph(case["length"]).ordinates(parameters(**case["cases"][i]))
+    torch.testing.assert_close(
+        w[:, 0], torch.tensor(case["w"][i], dtype=torch.float64), atol=1e-6, rtol=0
+    )
+
+
+@pytest.mark.parametrize("split", [1, 7, 14, 40])
+def test_chunks_equal_whole(split: int) -> None:
+    uh, p, q = UnitHydrograph(15), parameters(1.5, 3.0, 3), runoff()
+    whole, end = uh(q, p)
+    first, state = uh(q[:split], p)
+    second, state = uh(q[split:], p, state)
+    assert torch.equal(torch.cat([first, second]), whole)
+    assert torch.equal(state, end)
+
+
+def test_water_in_transit_closes_the_balance() -> None:
+    uh, p, q = UnitHydrograph(15), parameters(2.0, 4.0, 3), runoff()
+    routed, state = uh(q, p)
+    torch.testing.assert_close(
+        routed.sum(0) + uh.in_transit(p, state), q.sum(0), rtol=1e-13, atol=0
+    )
+
+
+def test_equals_a_convolution() -> None:
+    uh, p, q = UnitHydrograph(15), parameters(1.0, 2.0), runoff(40, 1)
+    w = uh.ordinates(p)[:, 0]
+    direct = [sum(w[j] * q[t - j, 0] for j in range(min(t, 14) + 1)) for t in range(40)]
+    torch.testing.assert_close(uh(q, p)[0][:, 0], torch.stack(direct))
+
+
+def test_gradients_are_correct() -> None:
+    q, a, b = (
+        runoff(20, 2).requires_grad_(),
+        torch.rand(2, dtype=torch.float64),
+        torch.rand(2, dtype=torch.float64),
+    )
+
+    def routed(q: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return UnitHydrograph(5)(q, {"route_a": a, "route_b": b})[0]
+
+    assert torch.autograd.gradcheck(routed, (q, a.requires_grad_(), b.requires_grad_()))
