@@ -1,0 +1,232 @@
+"""The command `dmg`: one sub-command per verb, each parses its options and calls one function.
+
+Commands import what they need inside, so that `dmg config check` never waits for torch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+PLAIN: dict[str, Any] = {
+    "add_completion": False,
+    "no_args_is_help": True,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+}
+app = typer.Typer(help="Differentiable process-based models, from raw data to scores.", **PLAIN)
+config_app = typer.Typer(help="Check and show configuration files.", **PLAIN)
+models_app = typer.Typer(help="List process models and their parameters.", **PLAIN)
+data_app = typer.Typer(help="List, download, check and generate datasets.", **PLAIN)
+app.add_typer(config_app, name="config")
+app.add_typer(models_app, name="models")
+app.add_typer(data_app, name="data")
+
+
+class Launcher(StrEnum):
+    """Where a training runs."""
+
+    local = "local"
+    inline = "inline"
+    slurm = "slurm"
+
+
+Config = Annotated[Path, typer.Option("--config", help="Experiment file (YAML).")]
+Store = Annotated[Path, typer.Option("--store", help="Extracted store (Zarr).")]
+Preprocessed = Annotated[Path, typer.Option("--preprocess", help="Folder that preprocess wrote.")]
+Out = Annotated[Path, typer.Option("--out", help="File or folder to write.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="Configuration file (YAML).")]
+Root = Annotated[Path, typer.Option("--data-root", help="Folder of raw datasets.")]
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in one line and exit status 1."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        if os.environ.get("DMG_DEBUG") == "1":
+            raise
+        line = " ".join(str(error).split())
+        print(f"dmg: error: {line}", file=sys.stderr)
+        sys.exit(1)
+
+
+# ------------------------------------------------------------------------------ verbs of the rules
+
+
+@app.command()
+def extract(
+    config: Config,
+    data_root: Root,
+    store: Store,
+    init: Annotated[bool, typer.Option("--init", help="Write the empty store first.")] = False,
+    part: Annotated[str | None, typer.Option(help="Part to extract, for example 3-of-8.")] = None,
+) -> None:
+    """Read raw files into one part of a store; start with --init, end with merge."""
+    from dmg import verbs
+    from dmg.config import load_experiment
+
+    if init == (part is not None):
+        raise ValueError("extract: expected either --init or --part I-of-N")
+    verbs.extract(load_experiment(config), data_root, store, part)
+
+
+@app.command()
+def merge(store: Store) -> None:
+    """Verify all parts of a store and finish it."""
+    from dmg.data.store import merge
+
+    merge(store)
+
+
+@app.command()
+def preprocess(config: Config, store: Store, out: Out) -> None:
+    """Derive PET and runoff depth, split, and compute statistics of the training data."""
+    from dmg import verbs
+    from dmg.config import load_experiment
+
+    verbs.preprocess(load_experiment(config), store, out)
+
+
+@app.command()
+def train(
+    config: Config,
+    store: Store,
+    preprocess: Preprocessed,
+    out: Out,
+    fold: Annotated[str, typer.Option(help="Fold of the split.")] = "all",
+    seed: Annotated[str, typer.Option(help="Seed, for example seed0.")] = "seed0",
+    launcher: Annotated[Launcher, typer.Option(help="Where to run.")] = Launcher.local,
+) -> None:
+    """Train one model, or go on where an interrupted training stopped."""
+    from dmg.launch import train
+
+    train(config, store, preprocess, out, fold=fold, seed=seed, launcher=launcher.value)
+
+
+@app.command()
+def predict(
+    config: Config,
+    model: Annotated[Path, typer.Option(help="Trained model (model.pt).")],
+    store: Store,
+    preprocess: Preprocessed,
+    out: Out,
+) -> None:
+    """Simulate all basins and days with a trained model."""
+    from dmg import build
+    from dmg.config import load_experiment
+
+    build.predict(load_experiment(config), model, store, preprocess, out)
+
+
+@app.command()
+def score(
+    config: Config,
+    preprocess: Preprocessed,
+    out: Out,
+    summary: Annotated[Path, typer.Option(help="File of medians and quartiles (CSV).")],
+    predictions: Annotated[list[Path], typer.Argument(help="Predictions of each fold and seed.")],
+) -> None:
+    """Score predictions basin by basin."""
+    from dmg import verbs
+    from dmg.config import load_experiment
+
+    verbs.score(load_experiment(config), preprocess, predictions, out, summary)
+
+
+@app.command()
+def report(
+    config: Config,
+    store: Store,
+    preprocess: Preprocessed,
+    scores: Annotated[Path, typer.Option(help="Scores of each basin (CSV).")],
+    summary: Annotated[Path, typer.Option(help="Medians and quartiles (CSV).")],
+    out: Out,
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of each fold and seed.")],
+    truth: Annotated[Path | None, typer.Option(help="Known truth of a twin experiment.")] = None,
+) -> None:
+    """Write one self-contained page about an experiment."""
+    from dmg import verbs
+
+    verbs.report(config, store, preprocess, scores, summary, runs, truth, out)
+
+
+# ---------------------------------------------------------------------------------- configuration
+
+
+@config_app.command("check")
+def config_check(file: File) -> None:
+    """Validate an experiment file, or config/config.yaml."""
+    from dmg.config import digest
+    from dmg.describe import load
+
+    section = load(file)
+    print(f"{file}: valid {type(section).__name__.lower()}, digest {digest(section)}")
+
+
+@config_app.command("show")
+def config_show(file: File) -> None:
+    """Print all settings of a file, defaults included."""
+    import yaml
+
+    from dmg.config import resolved
+    from dmg.describe import load
+
+    print(yaml.safe_dump(resolved(load(file)), sort_keys=False), end="")
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of an experiment file."""
+    from dmg.describe import schema_json
+
+    print(schema_json(), end="")
+
+
+# ----------------------------------------------------------------------------------------- models
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the process models."""
+    from dmg.describe import models
+
+    _print_table("Process models", ("name", "parameters", "what it is"), models())
+
+
+@models_app.command("show")
+def models_show(name: Annotated[str, typer.Argument(help="Name of a process model.")]) -> None:
+    """Print forcings, parameters, states and fluxes of a process model."""
+    from dmg.describe import model
+
+    for title, (head, rows) in model(name).items():
+        _print_table(title, head, rows)
+
+
+def _print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*map(escape, head), title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console().print(table)
+
+
+# ------------------------------------------------------------------------------------------- data
+
+
+@data_app.command("synthetic")
+def data_synthetic(config: Config, out: Out) -> None:
+    """Generate the dataset of a twin experiment: a CAMELS-US text tree and its truth."""
+    from dmg import verbs
+    from dmg.config import load_experiment
+
+    verbs.synthetic(load_experiment(config), out)

@@ -1,0 +1,137 @@
+"""Configuration and models as text: what `dmg config` and `dmg models` print, and the docs show."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import types
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from dmg.config import Experiment, Period, Run, Section, parse, read_yaml, resolved
+
+Row = tuple[str, ...]
+
+
+def load(path: Path) -> Section:
+    """Read a file of experiments to run (`Run`) or of one experiment, whichever it is."""
+    content = read_yaml(path)
+    schema = Run if set(content) & set(Run.model_fields) else Experiment
+    return parse(schema, content, str(path))
+
+
+def schema_json() -> str:
+    """JSON schema of an experiment file, for editors."""
+    return json.dumps(Experiment.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+# ---------------------------------------------------------------------------------- configuration
+
+
+def settings(schema: type[Section], prefix: str = "") -> Iterator[tuple[str, str, list[Row]]]:
+    """Key, description and rows (key, type, default, meaning) of a section and those below it."""
+    text = inspect.getdoc(schema) or ""
+    fields = schema.model_fields
+    yield prefix, text, [_row(name, field) for name, field in fields.items()]
+    for name, field in fields.items():
+        for section in _sections(field.annotation):
+            if section is Period:  # two days, which the page explains once
+                continue
+            label = ".".join(filter(None, (prefix, field.alias or name)))
+            choice = section.model_fields.get("name") or section.model_fields.get("kind")
+            yield from settings(section, f"{label}: {choice.default}" if choice else label)
+
+
+def _row(name: str, field: FieldInfo) -> Row:
+    return field.alias or name, _type(field.annotation), _default(field), field.description or ""
+
+
+def _sections(annotation: Any) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [s for a in get_args(annotation) if a is not Ellipsis for s in _sections(a)]
+
+
+def _type(annotation: Any) -> str:
+    """Say what a user writes for a value of this type."""
+    origin, options = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(map(str, options))
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(map(_type, options)))
+    if origin is tuple:
+        return f"list of {_type(options[0])}"
+    if origin is not None:  # Annotated
+        return _type(options[0])
+    if annotation in _sections(annotation):
+        return "period" if annotation is Period else "section"
+    names = {str: "text", int: "integer", float: "number", bool: "true, false"}
+    return names.get(annotation) or {Path: "path", date: "date"}.get(annotation, "none")
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is PydanticUndefined:
+        return "(required)"
+    if isinstance(value, Section):
+        value = resolved(value).get("name", "see below")
+    if isinstance(value, tuple):
+        value = list(value)
+    return json.dumps(value, default=str, ensure_ascii=False).replace('"', "")
+
+
+# ----------------------------------------------------------------------------------------- models
+
+
+def models() -> list[Row]:
+    """Name, number of parameters and first line of every process model."""
+    from dmg.phy import MODELS
+
+    return [(n, str(len(m.PARAMETERS)), _first_line(m)) for n, m in MODELS.items()]
+
+
+def model(name: str) -> dict[str, tuple[Row, list[Row]]]:
+    """Tables (head and rows) of a process model: forcings, parameters, states, fluxes."""
+    from dmg.phy import MODELS
+
+    if name not in MODELS:
+        raise ValueError(f"no process model '{name}'; there are: {', '.join(MODELS)}")
+    chosen = MODELS[name]
+    return {
+        "Forcings": (("name",), [(f,) for f in chosen.forcings]),
+        "Parameters": (PARAMETER_HEAD, parameters(chosen.PARAMETERS)),
+        "States": (("symbol", "meaning"), _commented_fields(chosen.State)),
+        "Fluxes": (("name", "meaning [mm d-1]"), _commented_fields(chosen.Flux)),
+    }
+
+
+PARAMETER_HEAD = ("symbol", "lower", "upper", "unit", "default", "meaning")
+
+
+def parameters(table: Any) -> list[Row]:
+    """Rows of a `PARAMETERS` table, of a process model or of routing."""
+
+    def default(value: float | None) -> str:
+        return "learned" if value is None else f"{value:g}"
+
+    return [
+        (s, f"{p.lower:g}", f"{p.upper:g}", p.unit, default(p.default), p.meaning)
+        for s, p in table.items()
+    ]
+
+
+def _commented_fields(named_tuple: Any) -> list[Row]:
+    """Fields of a named tuple with the comment at the right of each, where they are defined."""
+    source = inspect.getsource(named_tuple)
+    comments = dict(re.findall(r"^\s+(\w+):[^#\n]+#\s*(.+)$", source, flags=re.MULTILINE))
+    return [(name, comments.get(name, "")) for name in named_tuple._fields]
+
+
+def _first_line(described: Any) -> str:
+    return (inspect.getdoc(described) or "").partition("\n")[0]
