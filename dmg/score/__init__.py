@@ -1,0 +1,159 @@
+"""Scores from files only: any model's predictions against the observed flow.
+
+`score` writes one row per basin, fold and seed (and the seed ensemble), `summarise` one row per
+metric. Series are matched by basin id and date, never by position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dmg.files import atomic
+from dmg.metrics import METRICS, evaluate
+from dmg.score.files import Array, FlowFile, Run, open_runs, read_scores, read_splits, rows_of
+
+ENSEMBLE = "ensemble"
+
+
+def score(
+    predictions: Sequence[Path],
+    preprocess: Path,
+    out: Path,
+    *,
+    metrics: Sequence[str],
+    model: str,
+    role: str = "test",
+    block_basins: int = 64,
+) -> None:
+    """Score runs and, with two seeds or more, the mean of their simulated flows.
+
+    Parameters
+    ----------
+    predictions
+        Stores `<fold>/<seed>/predictions.zarr` with `streamflow` [mm d-1].
+    preprocess
+        Folder with the observed flow (`derived.zarr`) and `splits.csv`.
+    out
+        Table to write: basin_id, fold, seed, period, model, a column per metric, reason.
+    metrics
+        Keys of `dmg.metrics.METRICS`.
+    model
+        Name of the model, for the table.
+    role
+        Which basins and days of `splits.csv` are scored.
+    block_basins
+        Basins in memory at once.
+    """
+    splits = read_splits(preprocess / "splits.csv")
+    observed = FlowFile(preprocess / "derived.zarr")
+    tables: list[pd.DataFrame] = []
+    for fold, runs in groupby(open_runs(predictions), key=lambda run: run.fold):
+        rows = rows_of(splits, fold, role)
+        tables += _score_fold(list(runs), observed, rows, block_basins, metrics)
+    table = pd.concat(tables, ignore_index=True)
+    table.insert(3, "period", role)
+    table.insert(4, "model", model)
+    with atomic(out) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.8g")
+
+
+def summarise(scores: Path, out: Path) -> None:
+    """Write median, mean and quartiles of every metric over basins, folds pooled.
+
+    The rows are those of the seed ensemble where there is one. `basins` counts all of them,
+    `failed` those whose metric is undefined.
+    """
+    table = headline(read_scores(scores))
+    with atomic(out) as temporary:
+        summary_of(table).to_csv(temporary, index=False, float_format="%.8g")
+
+
+def summary_of(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per metric of a table of scores."""
+    names = [name for name in table.columns if name in METRICS]
+    values = table[names].astype(float)
+    return pd.DataFrame(
+        {
+            "metric": names,
+            "median": values.median().to_numpy(),
+            "mean": values.mean().to_numpy(),
+            "q25": values.quantile(0.25).to_numpy(),
+            "q75": values.quantile(0.75).to_numpy(),
+            "basins": len(values),
+            "failed": values.isna().sum().to_numpy(),
+        }
+    )
+
+
+def headline(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows that stand for the experiment: the ensemble, or the only seed."""
+    ensemble = table[table["seed"] == ENSEMBLE]
+    return ensemble if len(ensemble) else table
+
+
+def _score_fold(
+    runs: list[Run],
+    observed: FlowFile,
+    rows: pd.DataFrame,
+    block_basins: int,
+    metrics: Sequence[str],
+) -> list[pd.DataFrame]:
+    """Tables of one fold, one per seed, basins in the order of the split."""
+    blocks = [rows[i : i + block_basins] for i in range(0, len(rows), block_basins)]
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for block in blocks:
+        for seed, sim, obs in _series(runs, observed, block):
+            table = _score_block(sim, obs, metrics)
+            table.insert(0, "basin_id", block["basin_id"].to_numpy())
+            table.insert(1, "fold", runs[0].fold)
+            table.insert(2, "seed", seed)
+            tables.setdefault(seed, []).append(table)
+    return [pd.concat(parts) for parts in tables.values()]
+
+
+def _series(
+    runs: list[Run], observed: FlowFile, rows: pd.DataFrame
+) -> Iterator[tuple[str, Array, Array]]:
+    """Yield simulated and observed flow `[B, T]` by seed, observed NaN outside the period."""
+    basins = list(rows["basin_id"])
+    days = pd.date_range(rows["start"].min(), rows["end"].max())
+    starts, ends = (pd.to_datetime(rows[c]).to_numpy()[:, None] for c in ("start", "end"))
+    inside = (days.to_numpy() >= starts) & (days.to_numpy() <= ends)
+    obs = np.where(inside, observed.read(basins, days), np.nan)
+    total = np.zeros_like(obs)
+    for run in runs:
+        sim = run.flow.read(basins, days)
+        total += sim
+        yield run.seed, sim, obs
+    if len(runs) > 1:
+        yield ENSEMBLE, total / len(runs), obs
+
+
+def _score_block(sim: Array, obs: Array, metrics: Sequence[str]) -> pd.DataFrame:
+    table = pd.DataFrame(evaluate(sim, obs, metrics))
+    known = [_reason(s, o) for s, o in zip(sim, obs, strict=True)]
+    undefined = [", ".join(row.index[row.isna()]) for _, row in table.iterrows()]
+    table["reason"] = [
+        reason or (f"undefined: {names}" if names else "")
+        for reason, names in zip(known, undefined, strict=True)
+    ]
+    return table
+
+
+def _reason(sim: Array, obs: Array) -> str:
+    """Say what is wrong with the two series of one basin, '' if nothing."""
+    observed = np.isfinite(obs)
+    lost = int((observed & ~np.isfinite(sim)).sum())
+    values = obs[observed]
+    if values.size == 0:
+        return "no observed flow in the period"
+    if lost:
+        return f"no simulated flow on {lost} of {values.size} observed days"
+    if values.size == 1:
+        return "one observed day only"
+    return "constant observed flow" if np.ptp(values) == 0 else ""
