@@ -370,7 +370,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise ValueError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        raise ValueError(
+            f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}"
+        ) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -403,7 +405,10 @@ def _problem(schema: type[Section], error: Any) -> str:
 
 def _known_keys(schema: type[Section]) -> list[str]:
     """Every key that occurs anywhere in the schema."""
-    definitions = [schema.model_json_schema(), *schema.model_json_schema().get("$defs", {}).values()]
+    definitions = [
+        schema.model_json_schema(),
+        *schema.model_json_schema().get("$defs", {}).values(),
+    ]
     return sorted({key for d in definitions for key in d.get("properties", {})})
 
 
