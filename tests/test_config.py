@@ -1,0 +1,142 @@
+"""The schema: shipped files are valid, generated files are fresh, mistakes get one clear line."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from dmg.config import (
+    Experiment,
+    Metric,
+    Model,
+    Run,
+    TemporalSplit,
+    digest,
+    load_experiment,
+    parse,
+    read_yaml,
+    resolved,
+)
+from dmg.metrics import METRICS
+from dmg.phy import MODELS
+
+ROOT = Path(__file__).parent.parent
+SHIPPED = sorted((ROOT / "config/experiments").glob("*.yaml"))
+SPLIT = {
+    "kind": "temporal",
+    "train": {"start": "1999-10-01", "end": "2008-09-30"},
+    "test": {"start": "1989-10-01", "end": "1999-09-30"},
+}
+
+
+def experiment(**changes: Any) -> Experiment:
+    """Experiment with settings given as `section={...}`."""
+    sections = {"data": {"split": SPLIT}} | changes
+    return parse(Experiment, sections, "e.yaml")
+
+
+def generator() -> ModuleType:
+    """docs/generate.py as a module."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_shipped_experiments_are_valid(path: Path) -> None:
+    load_experiment(path)
+
+
+def test_shipped_run_is_valid() -> None:
+    run = parse(Run, read_yaml(ROOT / "config/config.yaml"), "config.yaml")
+    assert run.experiments == ("demo",)
+
+
+def test_generated_files_are_fresh() -> None:
+    for path, text in generator().pages().items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text, f"{path} is stale: make config"
+
+
+def test_schema_offers_exactly_the_process_models() -> None:
+    annotation = Model.model_fields["phy"].annotation
+    choices = {
+        section.model_fields["name"].default
+        for option in get_args(annotation)
+        for section in (get_args(option) or (option,))
+        if section is not type(None)
+    }
+    assert choices == set(MODELS)
+
+
+def test_schema_offers_exactly_the_metrics() -> None:
+    assert set(get_args(Metric)) == set(METRICS)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"tain": {}}, "e.yaml: tain: unknown key; did you mean 'train'?"),
+        ({"train": {"optimizer": {"name": "adam", "rate": 1}}}, "optimizer.adam.rate: unknown key"),
+        ({"train": {"epochs": 0}}, "train.epochs: Input should be greater than or equal to 1"),
+        ({"train": {"loss": {"name": "nse"}}}, "train.loss: .*'rmse_comb'"),
+        ({"data": {"split": SPLIT, "log_forcings": ["rain"]}}, r"log_forcings \['rain'\] are not"),
+        ({"data": {}}, "data.split: Field required"),
+        ({"model": {"phy": None, "nn": {"name": "mlp"}}}, "an mlp sees no forcing"),
+        (
+            {"model": {"phy": {"name": "hbv_1_0", "dynamic": ["BETA"]}, "nn": {"name": "mlp"}}},
+            "an mlp gives static parameters only",
+        ),
+        ({"evaluate": {"metrics": ["nse", "kgee"]}}, "evaluate.metrics.1: .*'kge'"),
+        (
+            {"evaluate": {"reference": {"start": "2001-01-01", "end": "2000-01-01"}}},
+            "evaluate.reference: period ends .2000-01-01. before it starts .2001-01-01.",
+        ),
+    ],
+)  # fmt: skip
+def test_mistakes_get_one_line_that_names_the_key(sections: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        experiment(**sections)
+    assert "\n" not in str(error.value)
+
+
+def test_broken_yaml_names_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "e.yaml"
+    path.write_text("data:\n  split: [\n")
+    with pytest.raises(ValueError, match=r"e\.yaml:3: not valid YAML"):
+        read_yaml(path)
+
+
+def test_yaml_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "e.yaml"
+    path.write_text("- data\n")
+    with pytest.raises(ValueError, match="expected a mapping of sections, found list"):
+        read_yaml(path)
+
+
+def test_an_empty_file_lacks_its_required_section(tmp_path: Path) -> None:
+    path = tmp_path / "e.yaml"
+    path.touch()
+    with pytest.raises(ValueError, match="data: Field required"):
+        load_experiment(path)
+
+
+def test_digest_follows_settings_and_nothing_else(tmp_path: Path) -> None:
+    default = experiment()
+    assert digest(default.train) == digest(experiment(train={"epochs": 50}).train)
+    assert digest(default.train) != digest(experiment(train={"epochs": 51}).train)
+
+
+def test_resolved_settings_read_back_equal(tmp_path: Path) -> None:
+    path = tmp_path / "e.yaml"
+    split = SPLIT | {"validate": {"start": "2009-10-01", "end": "2010-09-30"}}
+    original = experiment(data={"split": split})
+    path.write_text(yaml.safe_dump(resolved(original)))
+    assert load_experiment(path) == original
+    assert isinstance(original.data.split, TemporalSplit)
+    assert original.data.split.validate_ is not None
