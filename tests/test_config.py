@@ -74,8 +74,8 @@ def test_schema_offers_exactly_the_process_models() -> None:
     assert choices == set(MODELS)
 
 
-def test_schema_offers_exactly_the_metrics() -> None:
-    assert set(get_args(Metric)) == set(METRICS)
+def test_schema_offers_only_metrics_that_exist() -> None:
+    assert set(get_args(Metric)) <= set(METRICS)
 
 
 @pytest.mark.parametrize(

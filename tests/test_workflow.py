@@ -1,0 +1,256 @@
+"""The workflow: the DAG of every shipped experiment, mistakes in one line, reruns by content."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dmg.config import load_experiment
+
+ROOT = Path(__file__).parent.parent
+SHIPPED = sorted(p.stem for p in (ROOT / "config/experiments").glob("*.yaml"))
+Result = subprocess.CompletedProcess[str]
+
+pytestmark = pytest.mark.workflow
+
+
+def snakemake(folder: Path, *arguments: str, **environment: str) -> Result:
+    """Run snakemake in `folder`, which has a `config/` of its own."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    profile = [] if "--profile" in arguments else ["--profile", str(ROOT / "profiles/local")]
+    kept = {k: v for k, v in os.environ.items() if k != "DMG_DATA_ROOT"}
+    return subprocess.run(
+        [*command, *profile, *arguments],
+        cwd=folder, env=kept | environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def planned(result: Result) -> dict[str, int]:
+    """Jobs by rule of a dry run."""
+    assert result.returncode == 0, result.stderr
+    lines = (result.stdout + result.stderr).splitlines()
+    if not any(line.startswith("job  ") for line in lines):
+        return {}
+    first = next(i for i, line in enumerate(lines) if line.startswith("job  ")) + 2
+    last = next(i for i in range(first, len(lines)) if lines[i].startswith("total"))
+    return {rule: int(count) for rule, count in (line.split() for line in lines[first:last])}
+
+
+def edit(path: Path, *keys: str, value: Any) -> None:
+    """Set one key of a YAML file."""
+    content = yaml.safe_load(path.read_text())
+    section = content
+    for key in keys[:-1]:
+        section = section.setdefault(key, {})
+    section[keys[-1]] = value
+    path.write_text(yaml.safe_dump(content))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with the shipped configuration and empty archives of all datasets."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    for name in SHIPPED:
+        dataset = load_experiment(ROOT / f"config/experiments/{name}.yaml").data.dataset
+        archive = tmp_path / f"data/raw/{dataset}.tar.xz"
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        archive.touch()
+    return tmp_path
+
+
+def tiny_project(folder: Path) -> Path:
+    return Path(shutil.copytree(ROOT / "tests/workflow", folder, dirs_exist_ok=True))
+
+
+# ------------------------------------------------------------------------------------------ plans
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_experiment_has_a_plan(project: Path, name: str) -> None:
+    jobs = planned(snakemake(project, "-n", "--config", f"experiments=[{name}]"))
+    experiment = load_experiment(ROOT / f"config/experiments/{name}.yaml")
+    assert jobs["train"] == jobs["predict"] == len(experiment.train.seeds)
+    assert jobs.get("synthetic", 0) == (experiment.data.synthetic is not None)
+    assert jobs["report"] == jobs["preprocess"] == jobs["merge"] == 1
+
+
+def test_all_shipped_experiments_run_together_and_share_stores(project: Path) -> None:
+    jobs = planned(snakemake(project, "-n", "--config", f"experiments={json.dumps(SHIPPED)}"))
+    datasets = {
+        load_experiment(ROOT / f"config/experiments/{name}.yaml").data.dataset for name in SHIPPED
+    }
+    assert jobs["report"] == len(SHIPPED)
+    assert jobs["merge"] == len(datasets)
+
+
+def test_folds_and_seeds_are_trained_one_by_one(tmp_path: Path) -> None:
+    tiny = tiny_project(tmp_path) / "config/experiments/tiny.yaml"
+    period = {"start": "2001-10-01", "end": "2002-09-30"}
+    edit(
+        tiny,
+        "data",
+        "split",
+        value={"kind": "pub", "train": period, "test": period, "num_folds": 3},
+    )
+    edit(tiny, "train", "seeds", value=[0, 7])
+    result = snakemake(tmp_path, "-n")
+    assert planned(result)["train"] == 6
+    assert "results/tiny/fold03/seed7/model.pt" in result.stdout
+
+
+def test_part_count_and_folders_come_from_the_command_line(tmp_path: Path) -> None:
+    changes = ["extract_parts=3", "results_dir=elsewhere"]
+    result = snakemake(tiny_project(tmp_path), "-n", "--config", *changes)
+    assert planned(result)["extract"] == 3
+    assert "elsewhere/stores/tiny.parts/3-of-3.json" in result.stdout
+
+
+def test_the_slurm_profile_plans_by_its_name_at_the_root(tmp_path: Path) -> None:
+    (tiny_project(tmp_path) / "slurm").symlink_to(ROOT / "profiles/slurm")
+    result = snakemake(tmp_path, "-n", "--profile", "slurm")
+    assert planned(result)["train"] == 1
+    assert "launcher=slurm" in result.stdout
+    assert (ROOT / "slurm").resolve() == ROOT / "profiles/slurm"
+
+
+def test_planning_loads_no_heavy_module(tmp_path: Path) -> None:
+    """Of ours: Snakemake's Slurm plugin itself imports pandas."""
+    for name in ("torch", "xarray", "dask", "zarr"):
+        (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')\n")
+    planned(snakemake(tiny_project(tmp_path), "-n", PYTHONPATH=str(tmp_path)))
+
+
+def test_lint_complains_of_nothing_but_missing_environments(tmp_path: Path) -> None:
+    """Software comes from the environment that runs snakemake, not from conda or containers."""
+    result = snakemake(tiny_project(tmp_path), "--lint")
+    titles = set(re.findall(r"^ +\* (.+):$", result.stderr, flags=re.MULTILINE))
+    assert titles == {"Specify a conda environment or container for each rule."}
+
+
+# --------------------------------------------------------------------------------------- mistakes
+
+
+def refused(result: Result) -> str:
+    """The one line with which the workflow stopped."""
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("dmg: error: ")]
+    return line
+
+
+def test_an_unknown_key_stops_the_workflow(tmp_path: Path) -> None:
+    edit(tiny_project(tmp_path) / "config/experiments/tiny.yaml", "train", "epoch", value=3)
+    line = refused(snakemake(tmp_path, "-n"))
+    assert "config/experiments/tiny.yaml: train.epoch: unknown key; did you mean 'epochs'?" in line
+
+
+def test_an_unknown_key_on_the_command_line_stops_the_workflow(tmp_path: Path) -> None:
+    result = snakemake(tiny_project(tmp_path), "-n", "--config", "experimnts=[tiny]")
+    assert "experimnts: unknown key; did you mean 'experiments'?" in refused(result)
+
+
+def test_an_unknown_experiment_names_the_known_ones(tmp_path: Path) -> None:
+    result = snakemake(tiny_project(tmp_path), "-n", "--config", "experiments=[tyny]")
+    assert "no file config/experiments/tyny.yaml; there are: tiny" in refused(result)
+
+
+def test_a_missing_dataset_says_where_it_was_looked_for(project: Path) -> None:
+    arguments = ["--config", "experiments=[camels_sample]", "data_root=nowhere"]
+    line = refused(snakemake(project, "-n", *arguments))
+    assert "expected nowhere/camels_us_sample or nowhere/camels_us_sample.zip or" in line
+    assert "dmg data download camels_us_sample" in line
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (["product"], "maurer", "share store 'tiny' but differ in data.product; set data.store"),
+        (["basins"], ["01000001"], "differ in data.basins; set data.store in one of them"),
+        (["synthetic", "seed"], 9, "share dataset 'tiny' but differ in data.synthetic"),
+    ],
+)
+def test_experiments_that_share_data_must_agree_on_it(
+    tmp_path: Path, keys: list[str], value: Any, message: str
+) -> None:
+    folder = tiny_project(tmp_path) / "config/experiments"
+    shutil.copy(folder / "tiny.yaml", folder / "other.yaml")
+    edit(folder / "other.yaml", "data", *keys, value=value)
+    if keys == ["synthetic", "seed"]:
+        edit(folder / "other.yaml", "data", "store", value="other")
+    line = refused(snakemake(tmp_path, "-n", "--config", "experiments=[tiny,other]"))
+    assert "experiments tiny and other" in line
+    assert message in line
+
+
+# ------------------------------------------------------------------------------- a complete run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the tiny experiment ran from nothing to its report."""
+    folder = tiny_project(tmp_path_factory.mktemp("finished"))
+    result = snakemake(folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder
+
+
+@contextmanager
+def changed(folder: Path, *keys: str, value: Any) -> Iterator[None]:
+    path = folder / "config/experiments/tiny.yaml"
+    before = path.read_text()
+    edit(path, *keys, value=value)
+    yield
+    path.write_text(before)
+
+
+def test_a_complete_run_leaves_its_files(finished: Path) -> None:
+    results = finished / "results/tiny"
+    run = results / "all/seed0"
+    for name in ("model.pt", "config.yaml", "metrics.jsonl", "done.json", "predictions.zarr"):
+        assert (run / name).exists(), name
+    for name in ("scores.csv", "summary.csv", "report.html", "preprocess/splits.csv"):
+        assert (results / name).stat().st_size > 0, name
+    assert (finished / "results/stores/tiny.zarr").is_dir()
+
+
+def test_a_finished_run_has_nothing_to_do_even_after_a_touch(finished: Path) -> None:
+    (finished / "config/experiments/tiny.yaml").touch()
+    assert planned(snakemake(finished, "-n")) == {}
+
+
+def test_changed_metrics_rerun_score_and_report_only(finished: Path) -> None:
+    with changed(finished, "evaluate", "metrics", value=["nse"]):
+        assert set(planned(snakemake(finished, "-n"))) == {"score", "report", "all"}
+
+
+def test_changed_training_reruns_what_follows_it(finished: Path) -> None:
+    with changed(finished, "train", "epochs", value=3):
+        jobs = set(planned(snakemake(finished, "-n")))
+    assert jobs == {"train", "predict", "score", "report", "all"}
+
+
+def test_changed_outputs_rerun_the_prediction(finished: Path) -> None:
+    with changed(finished, "evaluate", "outputs", value=["streamflow", "aet"]):
+        jobs = set(planned(snakemake(finished, "-n")))
+    assert jobs == {"predict", "score", "report", "all"}
+
+
+def test_changed_extraction_rebuilds_the_store(finished: Path) -> None:
+    with changed(finished, "data", "product", value="maurer"):
+        jobs = set(planned(snakemake(finished, "-n")))
+    assert {"extract_init", "extract", "merge", "preprocess", "train"} <= jobs
+
+
+def test_snakemake_writes_its_own_report(finished: Path) -> None:
+    result = snakemake(finished, "--report", "provenance.html")
+    assert result.returncode == 0, result.stderr
+    assert (finished / "provenance.html").stat().st_size > 0
