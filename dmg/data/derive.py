@@ -1,0 +1,92 @@
+"""Variables that an experiment derives from those of a store: `derived.zarr`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from dmg import pet as formulas
+from dmg.data.template import strings
+from dmg.data.zarrs import encode
+
+Pet = Literal["hargreaves", "priestley_taylor"]
+"""Formula of potential evapotranspiration."""
+
+DERIVED = {
+    "temperature": {
+        "units": "degC",
+        "long_name": "mean of daily minimum and maximum air temperature",
+        "standard_name": "air_temperature",
+    },
+    "pet": {
+        "units": "mm d-1",
+        "long_name": "potential evapotranspiration",
+        "standard_name": "water_potential_evapotranspiration_amount",
+    },
+    "streamflow": {"units": "mm d-1", "long_name": "observed discharge over drainage area"},
+}
+
+
+def derive(dataset: xr.Dataset, pet: Pet = "hargreaves") -> dict[str, NDArray[np.float32]]:
+    """Compute the variables of `DERIVED`, `[B, T]`, from those of a store.
+
+    Shortwave radiation of a store is the mean over daylight, and becomes one over 24 hours.
+    """
+    day = dataset["time"].dt.dayofyear.to_numpy().astype(np.float64)
+    latitude = dataset["latitude"].to_numpy()[:, None]
+    radiation = formulas.extraterrestrial_radiation(latitude, day)
+    low, high = (dataset[f"temperature_{end}"].to_numpy() for end in ("min", "max"))
+    if pet == "hargreaves":
+        potential = formulas.hargreaves(low, high, radiation)
+    else:
+        light = dataset["shortwave"].to_numpy(), dataset["daylength"].to_numpy()
+        elevation = dataset["elevation"].to_numpy()[:, None]
+        shortwave = formulas.daily_shortwave(*light)
+        potential = formulas.priestley_taylor(low, high, shortwave, radiation, elevation)
+    depth = 86.4 * dataset["discharge"].to_numpy() / dataset["area"].to_numpy()[:, None]
+    found = {"temperature": (low + high) / 2, "pet": potential, "streamflow": depth}
+    return {name: np.asarray(values, dtype=np.float32) for name, values in found.items()}
+
+
+def layout(dataset: xr.Dataset) -> dict[str, int]:
+    """Give shards and chunks of a store, which `derived.zarr` shares."""
+    encoding = dataset["precipitation"].encoding
+    return {
+        "shard_basins": encoding["shards"][0],
+        "chunk_basins": encoding["chunks"][0],
+        "chunk_days": encoding["chunks"][1],
+    }
+
+
+def write_template(path: Path, dataset: xr.Dataset, basins: Sequence[str], pet: Pet) -> None:
+    """Write metadata and coordinates of `derived.zarr`; the values follow, in whole shards.
+
+    Parameters
+    ----------
+    path
+        Zarr folder to be made.
+    dataset
+        Store that the values are derived from.
+    basins
+        Basins of the experiment, in order.
+    pet
+        Formula of potential evapotranspiration, for the record.
+    """
+    size = (len(basins), dataset.sizes["time"])
+    empty = da.full(  # type: ignore[no-untyped-call]
+        size, np.nan, dtype=np.float32, chunks=size
+    )
+    template = xr.Dataset(
+        {name: (("basin", "time"), empty, attrs) for name, attrs in DERIVED.items()},
+        coords={"basin": ("basin", strings(basins)), "time": dataset["time"]},
+        attrs={**dataset.attrs, "title": "variables derived from a store", "pet": pet},
+    )
+    template["time"].encoding = {}
+    encoding = encode(template, **layout(dataset))
+    template.to_zarr(path, compute=False, encoding=encoding, zarr_format=3, consolidated=False)

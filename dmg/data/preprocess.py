@@ -1,0 +1,252 @@
+"""Preprocess: what an experiment derives from a store before it trains.
+
+`splits.csv` says who is trained on when, `derived.zarr` holds mean temperature, potential
+evapotranspiration and runoff depth, `statistics.json` the statistics of each fold's training part.
+Blocks of basins, each a whole shard of the result, are processed apart with Dask, so memory grows
+with the number of workers and not with the store.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+import zarr
+from dask.base import compute
+from dask.delayed import delayed
+from numpy.typing import NDArray
+
+from dmg.data.basins import match_basins
+from dmg.data.derive import DERIVED, Pet, derive, layout, write_template
+from dmg.data.splits import require_within, write_splits
+from dmg.data.statistics import (
+    Sample,
+    fold_statistics,
+    log_root,
+    stride_for,
+    summarise,
+    write_statistics,
+)
+from dmg.data.store import open_store
+from dmg.data.zarrs import consolidate
+from dmg.files import atomic
+
+BLOCKS_PER_WORKER = 4
+"""Blocks that pay for starting a worker process, which takes seconds; a block takes tenths."""
+
+Span = tuple[int, int, int]
+"""Row of a basin, first and last day (indices, both included)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the processing of every block needs to know."""
+
+    store: Path
+    derived: Path
+    pet: Pet
+    variables: tuple[str, ...]  # to be summarised
+    log_forcings: frozenset[str]
+    stride: int  # days from one value kept for the percentiles to the next
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive basins of the experiment, a whole shard of the result."""
+
+    start: int  # row of the first basin in the experiment
+    rows: NDArray[np.intp]  # rows in the store
+    spans: list[Span]  # training days of these basins
+
+
+def preprocess(
+    store: Path,
+    out: Path,
+    *,
+    basins: Sequence[str],
+    splits: pd.DataFrame,
+    forcings: Sequence[str],
+    attributes: Sequence[str] = (),
+    log_forcings: Sequence[str] = (),
+    target: str = "streamflow",
+    pet: Pet = "hargreaves",
+    workers: int | None = None,
+) -> None:
+    """Write `splits.csv`, `statistics.json` and `derived.zarr` into the folder `out`.
+
+    Parameters
+    ----------
+    store
+        Store with dims `(basin, time)`.
+    out
+        Folder of the results, made if need be; each of the three is replaced at once or not at
+        all, and none of them if there is an error.
+    basins
+        Basins of the experiment, in order.
+    splits
+        Table as made by `dmg.data.splits`.
+    forcings, attributes, target
+        Variables of the store or of `DERIVED` that need statistics.
+    log_forcings
+        Forcings whose statistics are taken after `log10(sqrt(x) + 0.1)`.
+    pet
+        Formula of potential evapotranspiration.
+    workers
+        Processes of a local Dask cluster; 0: none, one block after another in this process; none:
+        a process per core where there are enough blocks to pay for its start.
+
+    Raises
+    ------
+    ValueError
+        If a basin, a variable or a period is not in the store, or if training data are missing.
+    """
+    dataset = open_store(store)
+    basins, splits = _match(dataset, basins, splits, str(store))
+    _require_days(splits, dataset)
+    _require_variables(dataset, forcings, attributes)
+    folds = _training_spans(splits, basins, dataset["time"].values[0])
+    with atomic(out / "derived.zarr") as derived:
+        num_values = sum(last - first + 1 for _, first, last in _unique(folds))
+        variables = tuple(dict.fromkeys([*forcings, target]))
+        recipe = Recipe(
+            store, derived, pet, variables, frozenset(log_forcings), stride_for(num_values)
+        )
+        blocks = list(_blocks(dataset, basins, _unique(folds)))
+        write_template(derived, dataset, basins, pet)
+        samples = _merge(_compute(recipe, blocks, workers))
+        consolidate(derived)
+        table = dataset[list(attributes)].sel(basin=basins).to_dataframe()[list(attributes)]
+        statistics = {
+            fold: fold_statistics(
+                {name: {b: samples[name][s] for b, s in spans.items()} for name in variables},
+                forcings, target, table.loc[list(spans)],
+            )
+            for fold, spans in folds.items()
+        }  # fmt: skip
+    write_statistics(statistics, out / "statistics.json")
+    write_splits(splits, out / "splits.csv")
+
+
+def process(recipe: Recipe, block: Block) -> dict[str, dict[Span, Sample]]:
+    """Write the derived variables of one block; return the samples of its training days."""
+    dataset = open_store(recipe.store).isel(basin=block.rows)
+    derived = derive(dataset, recipe.pet)
+    group = zarr.open_group(recipe.derived, mode="r+")
+    for name, values in derived.items():
+        array = group[name]
+        assert isinstance(array, zarr.Array)
+        array[block.start : block.start + len(block.rows)] = values
+    samples = {}
+    for name in recipe.variables:
+        series = derived[name] if name in derived else dataset[name].to_numpy()
+        series = log_root(series) if name in recipe.log_forcings else series
+        samples[name] = {
+            (row, first, last): summarise(
+                series[row - block.start, first : last + 1], recipe.stride
+            )
+            for row, first, last in block.spans
+        }
+    return samples
+
+
+def _match(
+    dataset: xr.Dataset, basins: Sequence[str], splits: pd.DataFrame, where: str
+) -> tuple[list[str], pd.DataFrame]:
+    """Ids as the store writes them, in the list of basins and in the split."""
+    found = match_basins(basins, [str(b) for b in dataset["basin"].values], where)
+    matched = splits["basin_id"].map(dict(zip(basins, found, strict=True)))
+    if matched.isna().any():
+        stranger = splits["basin_id"][matched.isna()].iloc[0]
+        raise ValueError(
+            f"split: expected only basins of the experiment, found {stranger}; remove it or add it"
+            " to data.basins"
+        )
+    return found, splits.assign(basin_id=matched)
+
+
+def _training_spans(
+    splits: pd.DataFrame, basins: Sequence[str], origin: np.datetime64
+) -> dict[str, dict[str, Span]]:
+    """Training days of each basin in each fold."""
+    row_of = {basin: row for row, basin in enumerate(basins)}
+    table = splits.assign(
+        first=(splits["start"] - pd.Timestamp(origin)).dt.days,
+        last=(splits["end"] - pd.Timestamp(origin)).dt.days,
+    )
+    folds: dict[str, dict[str, Span]] = {fold: {} for fold in dict.fromkeys(table["fold"])}
+    train = table[table["role"] == "train"]
+    for basin, fold, first, last in train[["basin_id", "fold", "first", "last"]].to_numpy():
+        folds[fold][basin] = (row_of[basin], first, last)
+    for fold, spans in folds.items():
+        if not spans:
+            raise ValueError(f"split: {fold}: expected basins to train on, found none")
+    return folds
+
+
+def _unique(folds: Mapping[str, Mapping[str, Span]]) -> list[Span]:
+    return sorted({span for spans in folds.values() for span in spans.values()})
+
+
+def _blocks(dataset: xr.Dataset, basins: Sequence[str], spans: Sequence[Span]) -> Iterator[Block]:
+    size = layout(dataset)["shard_basins"]
+    rows = dataset.indexes["basin"].get_indexer(pd.Index(basins))
+    for start in range(0, len(basins), size):
+        stop = start + size
+        yield Block(start, rows[start:stop], [s for s in spans if start <= s[0] < stop])
+
+
+def _compute(
+    recipe: Recipe, blocks: Sequence[Block], workers: int | None
+) -> list[dict[str, dict[Span, Sample]]]:
+    """Process all blocks, in worker processes where there are any."""
+    tasks = [delayed(process)(recipe, block) for block in blocks]
+    if workers is None:
+        workers = min(os.cpu_count() or 1, len(blocks) // BLOCKS_PER_WORKER)
+        workers = 0 if workers < 2 else workers
+    if not workers:
+        return list(compute(*tasks, scheduler="synchronous"))  # type: ignore[no-untyped-call]
+    from distributed import Client, LocalCluster  # slow to import, and often not needed
+
+    with (
+        TemporaryDirectory() as scratch,
+        LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=workers, threads_per_worker=1, dashboard_address=None, local_directory=scratch
+        ) as cluster,
+        Client(cluster) as client,  # type: ignore[no-untyped-call]
+    ):
+        return list(client.gather(client.compute(tasks)))
+
+
+def _merge(parts: Sequence[dict[str, dict[Span, Sample]]]) -> dict[str, dict[Span, Sample]]:
+    merged: dict[str, dict[Span, Sample]] = {}
+    for part in parts:
+        for name, samples in part.items():
+            merged.setdefault(name, {}).update(samples)
+    return merged
+
+
+def _require_days(splits: pd.DataFrame, dataset: xr.Dataset) -> None:
+    first, last = (pd.Timestamp(dataset["time"].values[i]) for i in (0, -1))
+    require_within(splits, first, last)
+
+
+def _require_variables(
+    dataset: xr.Dataset, forcings: Sequence[str], attributes: Sequence[str]
+) -> None:
+    series = {str(n) for n, v in dataset.items() if v.dims == ("basin", "time")} | set(DERIVED)
+    static = {str(n) for n, v in dataset.items() if v.dims == ("basin",)}
+    for key, names, known in (("forcings", forcings, series), ("attributes", attributes, static)):
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.4)
+                raise ValueError(
+                    f"data.{key}: expected a variable of the store, found '{name}';"
+                    f" the nearest there: {', '.join(near) or 'none'}"
+                )
