@@ -69,12 +69,12 @@ def extract(
     part: Annotated[str | None, typer.Option(help="Part to extract, for example 3-of-8.")] = None,
 ) -> None:
     """Read raw files into one part of a store; start with --init, end with merge."""
-    from dmg import verbs
     from dmg.config import load_experiment
+    from dmg.verbs import extract
 
     if init == (part is not None):
         raise ValueError("extract: expected either --init or --part I-of-N")
-    verbs.extract(load_experiment(config), data_root, store, part)
+    extract(load_experiment(config), data_root, store, part)
 
 
 @app.command()
@@ -88,10 +88,10 @@ def merge(store: Store) -> None:
 @app.command()
 def preprocess(config: Config, store: Store, out: Out) -> None:
     """Derive PET and runoff depth, split, and compute statistics of the training data."""
-    from dmg import verbs
     from dmg.config import load_experiment
+    from dmg.verbs import preprocess
 
-    verbs.preprocess(load_experiment(config), store, out)
+    preprocess(load_experiment(config), store, out)
 
 
 @app.command()
@@ -119,10 +119,10 @@ def predict(
     out: Out,
 ) -> None:
     """Simulate all basins and days with a trained model."""
-    from dmg import build
+    from dmg.build import predict
     from dmg.config import load_experiment
 
-    build.predict(load_experiment(config), model, store, preprocess, out)
+    predict(load_experiment(config), model, store, preprocess, out)
 
 
 @app.command()
@@ -134,10 +134,10 @@ def score(
     predictions: Annotated[list[Path], typer.Argument(help="Predictions of each fold and seed.")],
 ) -> None:
     """Score predictions basin by basin."""
-    from dmg import verbs
     from dmg.config import load_experiment
+    from dmg.verbs import score
 
-    verbs.score(load_experiment(config), preprocess, predictions, out, summary)
+    score(load_experiment(config), preprocess, predictions, out, summary)
 
 
 @app.command()
@@ -152,9 +152,9 @@ def report(
     truth: Annotated[Path | None, typer.Option(help="Known truth of a twin experiment.")] = None,
 ) -> None:
     """Write one self-contained page about an experiment."""
-    from dmg import verbs
+    from dmg.verbs import report
 
-    verbs.report(config, store, preprocess, scores, summary, runs, truth, out)
+    report(config, store, preprocess, scores, summary, runs, truth, out)
 
 
 # ---------------------------------------------------------------------------------- configuration
@@ -226,7 +226,7 @@ def _print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]])
 @data_app.command("synthetic")
 def data_synthetic(config: Config, out: Out) -> None:
     """Generate the dataset of a twin experiment: a CAMELS-US text tree and its truth."""
-    from dmg import verbs
     from dmg.config import load_experiment
+    from dmg.verbs import synthetic
 
-    verbs.synthetic(load_experiment(config), out)
+    synthetic(load_experiment(config), out)

@@ -1,0 +1,111 @@
+"""Configuration -> plain arguments, for the stages without a model; `build` has the others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from dmg.config import Experiment, Period, TemporalSplit
+from dmg.data import preprocess as preprocessing
+from dmg.data import splits
+from dmg.data import store as stores
+from dmg.data.archive import find_tree
+from dmg.data.basins import match_basins, read_basins
+from dmg.score import score as score_runs
+from dmg.score import summarise
+
+
+def extract(experiment: Experiment, data_root: Path, store: Path, part: str | None) -> None:
+    """Begin a store (`part` none), or extract one part `i-of-n` of it.
+
+    An archive is unpacked into `raw/` beside the folder of stores.
+    """
+    data = experiment.data
+    tree = find_tree(data_root, data.dataset, store.parent.parent / "raw")
+    if part is None:
+        stores.initialise(
+            tree,
+            store,
+            source=data.source,
+            dataset=data.dataset,
+            product=data.product,
+            basins=named_basins(experiment),
+        )
+    else:
+        stores.extract(tree, store, *part_numbers(part))
+
+
+def part_numbers(part: str) -> tuple[int, int]:
+    """Read `3-of-8` as (3, 8)."""
+    match = re.fullmatch(r"(\d+)-of-(\d+)", part)
+    if not match:
+        raise ValueError(f"--part: expected I-of-N, for example 3-of-8, found {part!r}")
+    return int(match[1]), int(match[2])
+
+
+def named_basins(experiment: Experiment) -> list[str] | None:
+    """Basin ids that the experiment names, in its file or in another; none: all there are."""
+    basins = experiment.data.basins
+    if basins is None:
+        return None
+    return read_basins(basins) if isinstance(basins, Path) else list(basins)
+
+
+def preprocess(experiment: Experiment, store: Path, out: Path) -> None:
+    """Write splits, statistics and derived series of an experiment into the folder `out`."""
+    data = experiment.data
+    available = [str(basin) for basin in stores.open_store(store)["basin"].values]
+    named = named_basins(experiment)
+    basins = available if named is None else match_basins(named, available, "data.basins")
+    preprocessing.preprocess(
+        store,
+        out,
+        basins=basins,
+        splits=split(experiment, basins),
+        forcings=data.forcings,
+        attributes=data.attributes,
+        log_forcings=data.log_forcings,
+        target=data.target,
+        pet=data.pet,
+    )
+
+
+def split(experiment: Experiment, basins: Sequence[str]) -> pd.DataFrame:
+    """Table of who is trained on, validated on and tested on, and when."""
+    how = experiment.data.split
+    train, test = _days(how.train), _days(how.test)
+    validate = _days(how.validate_) if how.validate_ else None
+    if isinstance(how, TemporalSplit):
+        return splits.temporal(
+            basins,
+            train=train,
+            validate=validate,
+            test=test,
+            frac_holdout=how.frac_holdout,
+            seed=how.seed,
+        )
+    return splits.pub(
+        basins, train=train, validate=validate, test=test, num_folds=how.num_folds, seed=how.seed
+    )
+
+
+def _days(period: Period) -> splits.Period:
+    return period.start, period.end
+
+
+def score(
+    experiment: Experiment, preprocess: Path, predictions: Sequence[Path], out: Path, summary: Path
+) -> None:
+    """Score predictions basin by basin (`out`), and over all basins (`summary`)."""
+    model = experiment.model
+    score_runs(
+        predictions,
+        preprocess,
+        out,
+        metrics=experiment.evaluate.metrics,
+        model=model.phy.name if model.phy else model.nn.name,
+    )
+    summarise(out, summary)
