@@ -55,7 +55,7 @@ def initialise(
     basins: Sequence[str] | None = None,
     shard_basins: int = 64,
     chunk_basins: int = 8,
-    chunk_days: int = 731,
+    chunk_days: int = 1461,
 ) -> None:
     """Write an unfinished store: metadata, time axis, static variables; no series yet.
 
