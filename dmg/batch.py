@@ -44,7 +44,7 @@ class Batch:
         return len(next(iter(self.forcing.values())))
 
     def slice(self, start: int, stop: int | None = None) -> Batch:
-        """The steps `start` to `stop` of every window, all of them scored."""
+        """Cut the steps `start` to `stop` out of every window, all of them scored."""
         return replace(
             self,
             forcing={name: series[start:stop] for name, series in self.forcing.items()},
@@ -54,7 +54,7 @@ class Batch:
         )
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on another device."""
+        """Move to another device."""
         return replace(
             self,
             forcing={name: series.to(device) for name, series in self.forcing.items()},

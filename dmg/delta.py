@@ -111,7 +111,7 @@ class DeltaModel(torch.nn.Module):
         return Output(fluxes, output.state)
 
     def resolve(self, batch: Batch, state: State | None = None) -> State:
-        """Static parameters at the last step of `batch`; chunks pass `state` on.
+        """Resolve the static parameters at the last step of `batch`; chunks pass `state` on.
 
         Only the network runs. The result's `static` belongs into the state that a prediction
         starts from.

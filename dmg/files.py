@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -36,10 +35,10 @@ def remove(path: Path) -> None:
 
 
 def _replace(temporary: Path, path: Path) -> None:
-    if path.is_dir():  # os.replace cannot replace a folder that is not empty
+    if path.is_dir():  # replace cannot replace a folder that is not empty
         old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
         path.rename(old)
         temporary.rename(path)
         shutil.rmtree(old)
     else:
-        os.replace(temporary, path)
+        temporary.replace(path)

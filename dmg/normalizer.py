@@ -31,6 +31,13 @@ class Normalizer(nn.Module):
         Skewed forcings, transformed before they are standardised.
     """
 
+    forcing_mean: Tensor
+    forcing_std: Tensor
+    attribute_mean: Tensor
+    attribute_std: Tensor
+    target_mean: Tensor
+    target_std: Tensor
+
     def __init__(
         self,
         forcings: Mapping[str, tuple[float, float]],

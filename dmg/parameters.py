@@ -93,13 +93,13 @@ class ParameterMap(nn.Module):
 
     def dynamic(self, scores: Tensor) -> dict[str, Tensor]:
         """Scores `[..., num_dynamic]` to values `[..., E]` by name."""
-        parts = scores.split(self.num_components, dim=-1) if self.dynamic_names else ()
+        parts = torch.split(scores, self.num_components, dim=-1) if self.dynamic_names else ()
         return self._values(self.dynamic_names, parts)
 
     def static(self, scores: Tensor) -> dict[str, Tensor]:
         """Scores `[B, num_static]` to values, `[B, E]` or `[B]` (routing) by name."""
         sizes = [self.num_components] * len(self.static_names) + [1] * len(self.basin)
-        parts = scores.split(sizes, dim=-1)
+        parts = torch.split(scores, sizes, dim=-1)
         values = self._values(self.static_names, parts)
         tail = parts[len(self.static_names) :]
         for (name, parameter), part in zip(self.basin.items(), tail, strict=True):

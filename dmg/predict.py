@@ -95,7 +95,7 @@ def _template(
     parameter_map: ParameterMap,
     block_basins: int,
 ) -> xr.Dataset:
-    """The store without its values."""
+    """Describe the store without its values."""
     num_basins, num_components = len(loader.basin_ids), parameter_map.num_components
 
     def empty(*shape: int) -> Any:

@@ -62,7 +62,7 @@ class DataLoader:
         basin_ids: Sequence[str] | None = None,
         cache_mb: int = 512,
     ) -> None:
-        self.basin_ids = [str(b) for b in (basin_ids or stores[-1]["basin"].values)]
+        self.basin_ids: Sequence[str] = [str(b) for b in basin_ids or stores[-1]["basin"].values]
         self.times = stores[-1]["time"].values.astype("datetime64[D]")
         self.forcings = tuple(dict.fromkeys(forcings))
         self.target = target

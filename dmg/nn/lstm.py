@@ -66,7 +66,7 @@ class Lstm(Network):
     def _embed(self, forcing: Tensor, attributes: Tensor) -> Tensor:
         """Input layer; the attributes' part is computed once, not once per step."""
         split = [forcing.shape[-1], attributes.shape[-1]]
-        of_forcing, of_attributes = self.linear_in.weight.split(split, dim=1)
+        of_forcing, of_attributes = torch.split(self.linear_in.weight, split, dim=1)
         constant = functional.linear(attributes, of_attributes, self.linear_in.bias)
         return torch.relu(functional.linear(forcing, of_forcing) + constant)
 
@@ -74,11 +74,9 @@ class Lstm(Network):
         if not state:
             zeros = x.new_zeros(1, x.shape[1], self.lstm.hidden_size)
             state = (zeros, zeros)
-        w_ih, w_hh, b_ih, b_hh = self.lstm._flat_weights
+        weights: list[Tensor] = list(self.lstm.parameters())  # w_ih, w_hh, b_ih, b_hh
         if self.training and self.dropout > 0:
-            w_ih, w_hh = drop([w_ih, w_hh], self.dropout, seed)
+            weights = drop(weights[:2], self.dropout, seed) + weights[2:]
         # torch.lstm is what nn.LSTM calls; here it gets the masked weights
-        hidden, h, c = torch.lstm(
-            x, state, [w_ih, w_hh, b_ih, b_hh], True, 1, 0.0, self.training, False, False
-        )
+        hidden, h, c = torch.lstm(x, state, weights, True, 1, 0.0, self.training, False, False)
         return hidden, (h, c)

@@ -5,7 +5,7 @@ Shape legend: T time, B basins, E components.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -39,12 +39,16 @@ class ProcessModel(nn.Module):
     """Named tuple of the storages."""
     Flux: ClassVar[Any]
     """Named tuple of what a step returns."""
+    step: ClassVar[Callable[..., tuple[Any, Any]]]
+    """Pure `step(state, forcing, parameters) -> (State, Flux)` of one time step, `[B, E]`."""
     BALANCE: ClassVar[Mapping[str, int]]
     """Sign with which each forcing or flux enters the change of total storage."""
     RUNOFF: ClassVar[tuple[str, ...]] = ("streamflow",)
     """Fluxes that leave over land or channel, so that routing delays them."""
     RECOMMENDED_DYNAMIC: ClassVar[tuple[str, ...]] = ()
     """Parameters that publications let change in time."""
+    INITIAL_STORAGE: ClassVar[float] = 0.0
+    """What every store holds before the first step [mm]."""
     TIMESTEPS: ClassVar[tuple[float, ...]] = (1.0,)
     """Lengths of the time step that the equations hold for [d]."""
 
@@ -56,17 +60,10 @@ class ProcessModel(nn.Module):
             )
         self.dt = dt
 
-    def step(
-        self, state: Any, forcing: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
-    ) -> tuple[Any, Any]:
-        """Advance one time step: `(State, forcing, parameters) -> (State, Flux)`; pure."""
-        raise NotImplementedError
-
     def initial_state(self, num_basins: int, num_components: int, like: Tensor) -> Any:
         """State before the first step, `[B, E]` each, with the type and device of `like`."""
-        size = (num_basins, num_components)
-        return self.State(*(torch.zeros(size, dtype=like.dtype, device=like.device)
-                            for _ in self.State._fields))  # fmt: skip
+        full = like.new_full((num_basins, num_components), self.INITIAL_STORAGE)
+        return self.State(*(full.clone() for _ in self.State._fields))
 
     def forward(
         self,

@@ -15,7 +15,7 @@ Shape legend: B basins, E components; every state, flux and parameter of a step 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -131,17 +131,9 @@ class Hbv10(ProcessModel):
     PARAMETERS = PARAMETERS
     State = State
     Flux = Flux
-    BALANCE = {"precipitation": +1, "streamflow": -1, "aet": -1}
+    BALANCE: ClassVar = {"precipitation": +1, "streamflow": -1, "aet": -1}
     RUNOFF = ("streamflow", "surface_flow", "interflow", "baseflow")
     RECOMMENDED_DYNAMIC = ("BETA", "BETAET")
 
-    def step(
-        self, state: State, forcing: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
-    ) -> tuple[State, Flux]:
-        """Advance one day: see the module's `step`."""
-        return step(state, forcing, parameters)
-
-    def initial_state(self, num_basins: int, num_components: int, like: Tensor) -> State:
-        """Every store at 0.001 mm, as published codes start."""
-        empty = super().initial_state(num_basins, num_components, like)
-        return State(*(store + 0.001 for store in empty))
+    step = staticmethod(step)
+    INITIAL_STORAGE = 0.001
