@@ -155,15 +155,22 @@ def num_steps(batch_size: int, window: int, num_basins: int, num_days: float) ->
 
 
 def tile(
-    basins: ArrayLike, first: ArrayLike, last: ArrayLike, *, window: int, batch_size: int
+    basins: ArrayLike,
+    first: ArrayLike,
+    last: ArrayLike,
+    *,
+    batch_size: int,
+    window: int,
+    warmup: int = 0,
 ) -> list[Windows]:
     """Cut each basin's days `first..last` into consecutive windows, every day in exactly one.
 
     The last window of a basin is shorter where the period is no multiple of `window`. Batches hold
-    windows of one length. For validation: nothing is drawn.
+    windows of one length. For validation: nothing is drawn, and the warm-up may reach before
+    `first`; days whose warm-up would begin before the record (day 0) are left out.
     """
     rows = np.atleast_1d(np.asarray(basins, dtype=np.int64))
-    begin = np.broadcast_to(np.asarray(first, dtype=np.int64), rows.shape)
+    begin = np.maximum(np.broadcast_to(np.asarray(first, dtype=np.int64), rows.shape), warmup)
     end = np.broadcast_to(np.asarray(last, dtype=np.int64), rows.shape)
     by_length: dict[int, list[tuple[int, int]]] = {}
     for basin, low, high in zip(rows.tolist(), begin.tolist(), end.tolist(), strict=True):

@@ -130,3 +130,8 @@ def test_tiles_of_one_batch_have_one_length_and_rows():
     batches = tile(np.arange(5), 0, 24, window=10, batch_size=4)
     assert [w.length for w in batches] == [10, 10, 10, 5, 5]
     assert [w.rows.size for w in batches] == [4, 4, 2, 4, 1]
+
+
+def test_tiles_leave_out_days_without_warmup():
+    batches = tile([0, 1], [0, 20], 29, window=100, batch_size=4, warmup=5)
+    assert [(w.length, w.starts.tolist()) for w in batches] == [(25, [5]), (10, [20])]
