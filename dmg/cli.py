@@ -152,9 +152,20 @@ def report(
     truth: Annotated[Path | None, typer.Option(help="Known truth of a twin experiment.")] = None,
 ) -> None:
     """Write one self-contained page about an experiment."""
+    from dmg.config import load_experiment
     from dmg.verbs import report
 
-    report(config, store, preprocess, scores, summary, runs, truth, out)
+    report(
+        load_experiment(config),
+        config.stem,
+        out,
+        store=store,
+        preprocess=preprocess,
+        scores=scores,
+        summary=summary,
+        runs=runs,
+        truth=truth,
+    )
 
 
 # ---------------------------------------------------------------------------------- configuration

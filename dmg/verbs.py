@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from dmg.config import Experiment, Period, TemporalSplit
+from dmg.config import Experiment, Period, TemporalSplit, digest, resolved
 from dmg.data import preprocess as preprocessing
 from dmg.data import splits
 from dmg.data import store as stores
 from dmg.data.archive import find_tree
 from dmg.data.basins import match_basins, read_basins
+from dmg.report import report as write_report
 from dmg.score import score as score_runs
 from dmg.score import summarise
 
@@ -109,3 +110,30 @@ def score(
         model=model.phy.name if model.phy else model.nn.name,
     )
     summarise(out, summary)
+
+
+def report(
+    experiment: Experiment,
+    name: str,
+    out: Path,
+    *,
+    store: Path,
+    preprocess: Path,
+    scores: Path,
+    summary: Path,
+    runs: Sequence[Path],
+    truth: Path | None,
+) -> None:
+    """Write the page of an experiment."""
+    write_report(
+        out,
+        name=name,
+        settings=resolved(experiment),
+        digest=digest(experiment),
+        store=store,
+        preprocess=preprocess,
+        scores=scores,
+        summary=summary,
+        runs=runs,
+        truth=truth,
+    )
