@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -142,9 +143,16 @@ def _missing(found: dict[int, set[int]]) -> str:
     return "no " + ", ".join(f"{part}-of-{num_parts}" for part in lacking[:5])
 
 
+def array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    """One array of a group."""
+    found = group[name]
+    assert isinstance(found, zarr.Array)
+    return found
+
+
 def checksums(group: zarr.Group, names: list[str], rows: slice) -> dict[str, str]:
     """Hash the values of each variable in some rows, as they are on disk."""
-    return {name: _sha256(np.asarray(group[name][rows])) for name in names}  # type: ignore[index]
+    return {name: _sha256(np.asarray(array(group, name)[rows])) for name in names}
 
 
 def _sha256(values: NDArray[np.float32]) -> str:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from dmg.data.parts import (
     Plan,
     Record,
+    array,
     checksums,
     parts_folder,
     read_plan,
@@ -171,7 +172,7 @@ def _write_shard(group: zarr.Group, reader: Source, plan: Plan, shard: int) -> N
             block[name][row] = series[name]
             _report_range(basin, name, series[name], days)
     for name in NAMES:
-        group[name][rows] = block[name]  # type: ignore[index]
+        array(group, name)[rows] = block[name]
 
 
 def _report_range(
@@ -199,7 +200,7 @@ def merge(store: Path) -> None:
     sums = _verify(records, plan, group, work)
     hashes = {basin: value for record in records for basin, value in record.source_hash.items()}
     with _one_line_if_full(work):
-        group["source_hash"][:] = strings([hashes[b] for b in plan.basins])  # type: ignore[index]
+        array(group, "source_hash")[:] = strings([hashes[b] for b in plan.basins])
         group.attrs["checksums"] = sums
         consolidate(work / "store.zarr")
     with atomic(store) as temporary:

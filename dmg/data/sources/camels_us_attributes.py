@@ -63,12 +63,7 @@ def read_attributes(folder: Path) -> pd.DataFrame:
 
 def _read(path: Path) -> pd.DataFrame:
     content = path.read_bytes()
-    lines = content.count(b"\n")
-    if not content.endswith(b"\n") or lines < 2:
-        raise ValueError(
-            f"{path}:{lines + 1}: expected a header and whole rows, found"
-            f" {'the end of the file' if content else 'an empty file'}; fetch the file again"
-        )
+    _require_whole(content.splitlines(), path)
     try:
         table = pd.read_csv(
             io.BytesIO(content), sep=";", dtype=dict.fromkeys(("gauge_id", *TEXT), "str")
@@ -81,6 +76,21 @@ def _read(path: Path) -> pd.DataFrame:
     for name in table.columns.drop("gauge_id"):
         table[name] = _clean(table[name], path)
     return table.set_index("gauge_id")
+
+
+def _require_whole(lines: list[bytes], path: Path) -> None:
+    if len(lines) < 2:
+        raise ValueError(
+            f"{path}:{len(lines) + 1}: expected a header and rows, found"
+            f" {'no rows' if lines else 'an empty file'}; fetch the file again"
+        )
+    width = lines[0].count(b";")
+    for number, line in enumerate(lines, 1):
+        if line.strip() and line.count(b";") < width:
+            raise ValueError(
+                f"{path}:{number}: expected {width + 1} values separated by ';',"
+                f" found {line.count(b';') + 1}: truncated?"
+            )
 
 
 def _require_rows(table: pd.DataFrame, path: Path) -> None:

@@ -30,18 +30,26 @@ class TextTable:
         """Read a file; `ValueError` if it is empty or cut off."""
         content = path.read_bytes()
         table = cls(path, content, header)
-        lines = content.count(b"\n")
+        lines = len(content.splitlines())
         if lines <= header:
             raise ValueError(
                 f"{path}:{lines + 1}: expected daily rows after {header} header lines,"
-                f" found {'an empty file' if not content.strip() else 'none'}; fetch the file again"
+                f" found {'none' if content.strip() else 'an empty file'}; fetch the file again"
             )
         if not content.endswith(b"\n"):
-            raise ValueError(
-                f"{path}:{lines + 1}: expected a line end, found the end of the file in the middle"
-                " of a line: it looks truncated; fetch it again"
-            )
+            table._require_whole_end(lines)
         return table
+
+    def _require_whole_end(self, lines: int) -> None:
+        """Tell a cut number by its decimals: some official files lack the last line end."""
+        above, last = (line.split() for line in self.content.splitlines()[-2:])
+        decimals = [len(row[-1].partition(b".")[2]) for row in (above, last) if row]
+        if lines > self.header + 1 and (len(above) != len(last) or len(set(decimals)) > 1):
+            raise ValueError(
+                f"{self.path}:{lines}: expected a whole line, found"
+                f" '{b' '.join(last).decode('utf-8', 'replace')}' at the end of the file: it looks"
+                " truncated; fetch it again, or end that line if it is right"
+            )
 
     def line(self, number: int) -> str:
         """Line `number`, counted from zero."""
