@@ -57,6 +57,7 @@ rule extract:
 
 rule merge:
     input:
+        init=f"{R}/stores/{{store}}.parts/init.json",
         parts=gather.extract(f"{R}/stores/{{{{store}}}}.parts/{{scatteritem}}.json"),
     output:
         store=directory(f"{R}/stores/{{store}}.zarr"),
