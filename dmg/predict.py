@@ -5,7 +5,8 @@ Shape legend: T time, B basins, E components.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,19 @@ import dask.array
 import numpy as np
 import torch
 import xarray as xr
+import zarr
 from numpy.typing import NDArray
 
 from dmg.data.loader import DataLoader, Ints
+from dmg.data.template import strings
+from dmg.data.zarrs import consolidate, encode
 from dmg.delta import State
 from dmg.files import atomic
 from dmg.handler import ModelHandler
 from dmg.parameters import Parameter, ParameterMap
+
+CHUNK_DAYS = 1461
+"""Days of a chunk in the file [d]."""
 
 
 def predict(
@@ -60,14 +67,15 @@ def predict(
     with atomic(out) as temporary:
         template = _template(loader, outputs, handler.model.parameter_map, block_basins)
         template.attrs = dict(attrs or {})
+        encoding = encode(template, block_basins, math.gcd(block_basins, 8), CHUNK_DAYS)
         template.to_zarr(
-            temporary, zarr_format=3, compute=False, consolidated=True,
-            encoding=_encoding(template, block_basins),
-        )  # fmt: skip
+            temporary, zarr_format=3, compute=False, consolidated=False, encoding=encoding
+        )
         for first in range(0, num_basins, block_basins):
             basins = np.arange(first, min(first + block_basins, num_basins))
             fluxes, static = _block(handler, loader, basins, reference, outputs, chunk_days)
-            _write(temporary, template, basins, fluxes | static)
+            _write(temporary, basins, fluxes | static)
+        consolidate(temporary)
 
 
 def _block(
@@ -112,7 +120,7 @@ def _template(
     for name, parameter in parameter_map.basin.items():
         variables[name] = (("basin",), empty(num_basins), _attrs(parameter))
     coords = {
-        "basin": ("basin", np.array(loader.basin_ids, dtype=object), {"long_name": "basin id"}),
+        "basin": ("basin", strings(loader.basin_ids), {"cf_role": "timeseries_id"}),
         "time": ("time", loader.times.astype("datetime64[ns]")),
     }
     return xr.Dataset(variables, coords)
@@ -123,21 +131,10 @@ def _attrs(parameter: Parameter) -> dict[str, Any]:
     return {"units": parameter.unit, "long_name": parameter.meaning, "kind": "parameter"} | bounds
 
 
-def _encoding(template: xr.Dataset, block_basins: int) -> dict[str, Any]:
-    """One shard per block of basins, so that each write owns whole shards."""
-    encoding = {}
-    for name, variable in template.data_vars.items():
-        block = min(block_basins, len(template["basin"]))
-        shard = (block, *variable.shape[1:])
-        encoding[str(name)] = {"chunks": shard, "_FillValue": np.float32(np.nan)}
-    return encoding
-
-
-def _write(
-    store: Path, template: xr.Dataset, basins: Ints, values: Mapping[str, NDArray[np.float32]]
-) -> None:
-    """Write the values of a block of basins into its region of the store."""
-    region = slice(int(basins[0]), int(basins[-1]) + 1)
-    names: Sequence[str] = [name for name in values if name in template]
-    block = xr.Dataset({n: (template[n].dims, values[n]) for n in names})
-    block.to_zarr(store, region={"basin": region}, zarr_format=3)
+def _write(store: Path, basins: Ints, values: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write the values of a block of basins, whole shards, into its rows of the store."""
+    group = zarr.open_group(store, mode="r+")
+    for name, block in values.items():
+        array = group[name]
+        assert isinstance(array, zarr.Array)
+        array[int(basins[0]) : int(basins[-1]) + 1] = block

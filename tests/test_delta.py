@@ -70,7 +70,9 @@ def test_end_to_end_agrees_with_the_published_program(warmup_gradient: bool) -> 
         attributes=torch.zeros(2, 0), time=torch.zeros(2, dtype=torch.int64), warmup=6,
     )  # fmt: skip
     flow = model(batch).fluxes["streamflow"].T
-    torch.testing.assert_close(flow, torch.tensor(case["streamflow"]), rtol=case["rtol"], atol=case["atol"])
+    torch.testing.assert_close(
+        flow, torch.tensor(case["streamflow"]), rtol=case["rtol"], atol=case["atol"]
+    )
 
 
 def model(seed: int = 0, **options: object) -> DeltaModel:

@@ -19,6 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from dmg.batch import Batch
+from dmg.data.zarrs import open_zarr
 
 Ints = NDArray[np.int64]
 CONSTANTS = ("area", "elevation", "latitude")
@@ -202,4 +203,4 @@ def _attributes(
 
 def open_loader(stores: Sequence[Path], **options: Any) -> DataLoader:
     """Open stores from their paths and give their loader: see `DataLoader`."""
-    return DataLoader([xr.open_zarr(path, chunks=None) for path in stores], **options)
+    return DataLoader([open_zarr(path) for path in stores], **options)
