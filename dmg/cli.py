@@ -5,6 +5,7 @@ Commands import what they need inside, so that `dmg config check` never waits fo
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -43,10 +44,14 @@ Preprocessed = Annotated[Path, typer.Option("--preprocess", help="Folder that pr
 Out = Annotated[Path, typer.Option("--out", help="File or folder to write.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Configuration file (YAML).")]
 Root = Annotated[Path, typer.Option("--data-root", help="Folder of raw datasets.")]
+AnyRoot = Annotated[Path, typer.Option(envvar="DMG_DATA_ROOT", help="Folder of raw datasets.")]
+RAW = Path("data/raw")
 
 
 def main() -> None:
     """Run the command; a user's mistake ends in one line and exit status 1."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("dmg").setLevel(logging.INFO)
     try:
         app()
     except (ValueError, OSError) as error:
@@ -225,7 +230,9 @@ def _print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]])
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(*map(escape, head), title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    for name in head:
+        table.add_column(escape(name), overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
     Console().print(table)
@@ -241,3 +248,45 @@ def data_synthetic(config: Config, out: Out) -> None:
     from dmg.verbs import synthetic
 
     synthetic(load_experiment(config), out)
+
+
+@data_app.command("list")
+def data_list(data_root: AnyRoot = RAW) -> None:
+    """List the datasets that can be downloaded, and those that are there."""
+    from dmg.data.download import list_datasets
+
+    rows = [
+        (each.name, "yes" if each.known else "no", str(each.path or "-"))
+        for each in list_datasets(data_root)
+    ]
+    _print_table(f"Datasets in {data_root}", ("name", "can be downloaded", "there"), rows)
+
+
+@data_app.command("download")
+def data_download(
+    dataset: Annotated[str, typer.Argument(help="Name of a dataset, see `dmg data list`.")],
+    data_root: AnyRoot = RAW,
+    mirror: Annotated[str | None, typer.Option(help="Address of a folder with its files.")] = None,
+) -> None:
+    """Fetch, verify and unpack a dataset; go on where an earlier download stopped."""
+    from dmg.data.download import download, progress_bar
+
+    with progress_bar() as progress:
+        print(download(dataset, data_root, mirror=mirror, progress=progress))
+
+
+@data_app.command("check")
+def data_check(
+    path: Annotated[Path, typer.Argument(help="Store (X.zarr) or folder of raw data.")],
+    product: Annotated[str | None, typer.Option(help="Forcing product of raw data.")] = None,
+) -> None:
+    """Look through raw data or a store and say what is wrong; status 1 if anything is."""
+    from dmg.data.check import check
+
+    outcome = check(path, product)
+    print(outcome.table.to_string(float_format="%.4f"))
+    for note in outcome.notes:
+        print(f"note: {note}")
+    for problem in outcome.problems:
+        print(f"problem: {problem}")
+    raise typer.Exit(1 if outcome.problems else 0)

@@ -17,6 +17,15 @@ from dmg.data.basins import match_basins, read_basins
 from dmg.report import report as write_report
 from dmg.score import score as score_runs
 from dmg.score import summarise
+from dmg.synthetic import generate
+
+
+def synthetic(experiment: Experiment, out: Path) -> None:
+    """Generate the raw data of a twin experiment, and its truth, into the folder `out`."""
+    settings = experiment.data.synthetic
+    if settings is None:
+        raise ValueError("data.synthetic: expected settings of a generated dataset, found none")
+    generate(out, **settings.model_dump())
 
 
 def extract(experiment: Experiment, data_root: Path, store: Path, part: str | None) -> None:

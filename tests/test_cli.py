@@ -123,3 +123,51 @@ def test_the_module_is_the_command() -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     verbs = ("extract", "merge", "preprocess", "train", "predict", "score", "report")
     assert all(verb in result.stdout for verb in verbs)
+
+
+def test_data_are_listed_under_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setenv("DMG_DATA_ROOT", str(tmp_path))
+    assert call(monkeypatch, "data", "list") == 0
+    shown = capsys.readouterr().out
+    assert "camels_us" in shown
+    assert "mine" in shown
+
+
+def test_an_unknown_dataset_cannot_be_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "data", "download", "camels", "--data-root", str(tmp_path)) == 1
+    assert "dmg: error: dataset 'camels': expected one of camels_us" in capsys.readouterr().err
+
+
+def test_a_generated_tree_is_checked_and_a_broken_one_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = str(ROOT / "tests/workflow/config/experiments/tiny.yaml")
+    tree = tmp_path / "tiny"
+    assert call(monkeypatch, "data", "synthetic", "--config", tiny, "--out", str(tree)) == 0
+    assert call(monkeypatch, "data", "check", str(tree), "--product", "daymet") == 0
+    next(tree.glob("usgs_streamflow/*/*.txt")).write_text("")
+    assert call(monkeypatch, "data", "check", str(tree), "--product", "daymet") == 1
+    assert "problem: " in capsys.readouterr().out
+
+
+def test_only_a_twin_experiment_is_generated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = str(ROOT / "config/experiments/camels_sample.yaml")
+    out = str(tmp_path / "tree")
+    assert call(monkeypatch, "data", "synthetic", "--config", real, "--out", out) == 1
+    assert "data.synthetic: expected settings" in capsys.readouterr().err
+
+
+def test_a_part_is_written_i_of_n(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "demo").mkdir()
+    where = ["--data-root", str(tmp_path), "--store", str(tmp_path / "stores/x.zarr")]
+    assert call(monkeypatch, "extract", "--config", DEMO, *where, "--part", "3/8") == 1
+    assert "--part: expected I-of-N, for example 3-of-8, found '3/8'" in capsys.readouterr().err

@@ -167,7 +167,7 @@ def test_a_missing_dataset_says_where_it_was_looked_for(project: Path) -> None:
     arguments = ["--config", "experiments=[camels_sample]", "data_root=nowhere"]
     line = refused(snakemake(project, "-n", *arguments))
     assert "expected nowhere/camels_us_sample or nowhere/camels_us_sample.zip or" in line
-    assert "dmg data download camels_us_sample" in line
+    assert "dmg data list" in line
 
 
 @pytest.mark.parametrize(

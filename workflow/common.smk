@@ -114,7 +114,7 @@ def raw_data(wildcards) -> str:
         raise SystemExit(
             f"dmg: error: dataset '{data.dataset}' of experiment {owner(wildcards)}: expected"
             f" {' or '.join(names)}, found none; set data_root or DMG_DATA_ROOT,"
-            f" or try: dmg data download {data.dataset}"
+            " or see what can be fetched: dmg data list"
         )
     return found or stem
 
