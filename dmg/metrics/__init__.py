@@ -38,7 +38,7 @@ class Metric(NamedTuple):
 
 METRICS: dict[str, Metric] = {
     "nse": Metric(nse, "NSE", "1", 1, "Nash-Sutcliffe efficiency; 0 is as good as the mean"),
-    "kge": Metric(kge, "KGE", "1", 1, "Kling-Gupta efficiency (2009); -0.41 is the mean"),
+    "kge": Metric(kge, "KGE", "1", 1, "Kling-Gupta efficiency (2009); −0.41 is the mean"),
     "kge_2012": Metric(kge_2012, "KGE 2012", "1", 1, "Kling-Gupta efficiency, modified (2012)"),
     "r": Metric(r, "r", "1", 1, "Pearson correlation"),
     "spearman": Metric(spearman, "Spearman", "1", 1, "Rank correlation"),
