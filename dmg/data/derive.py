@@ -38,7 +38,7 @@ def derive(dataset: xr.Dataset, pet: Pet = "hargreaves") -> dict[str, NDArray[np
 
     Shortwave radiation of a store is the mean over daylight, and becomes one over 24 hours.
     """
-    day = dataset["time"].dt.dayofyear.to_numpy().astype(np.float64)
+    day = dataset["time"].dt.day_of_year.to_numpy().astype(np.float64)
     latitude = dataset["latitude"].to_numpy()[:, None]
     radiation = formulas.extraterrestrial_radiation(latitude, day)
     low, high = (dataset[f"temperature_{end}"].to_numpy() for end in ("min", "max"))
