@@ -64,7 +64,7 @@ class DataLoader:
         cache_mb: int = 512,
     ) -> None:
         self.basin_ids: Sequence[str] = [str(b) for b in basin_ids or stores[-1]["basin"].values]
-        self.times = stores[-1]["time"].values.astype("datetime64[D]")
+        self.times = _days(stores)
         self.forcings = tuple(dict.fromkeys(forcings))
         self.target = target
         names = [*self.forcings, *([target] if target else [])]
@@ -168,6 +168,15 @@ class _Series:
     def read(self, block: int) -> NDArray[np.float32]:
         rows = slice(block * self._chunk, (block + 1) * self._chunk)
         return self._variable[rows].to_numpy().astype(np.float32, copy=False)
+
+
+def _days(stores: Sequence[xr.Dataset]) -> NDArray[np.datetime64]:
+    """Days that all stores share."""
+    axes = [store["time"].values.astype("datetime64[D]") for store in stores]
+    if any(not np.array_equal(axis, axes[0]) for axis in axes):
+        found = ", ".join(f"{axis[0]}..{axis[-1]}" for axis in axes)
+        raise ValueError(f"expected stores with the same days, found {found}; preprocess again")
+    return axes[0]
 
 
 def _find(stores: Sequence[xr.Dataset], name: str) -> xr.DataArray:

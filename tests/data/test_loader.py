@@ -1,0 +1,116 @@
+"""From stores to tensors: windows, codes, gaps, bounded reads."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from dmg.data.loader import DataLoader, open_loader
+from dmg.data.zarrs import open_zarr
+from tests.small import IDS, write_store
+
+FORCINGS = ("precipitation", "temperature_max")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_store(tmp_path_factory.mktemp("store") / "s.zarr")
+
+
+@pytest.fixture
+def data(store: Path) -> xr.Dataset:
+    return open_zarr(store).load()
+
+
+def loader(data: xr.Dataset, **options: object) -> DataLoader:
+    return DataLoader([data], FORCINGS, **options)
+
+
+def test_windows_hold_the_days_asked_for(data: xr.Dataset) -> None:
+    batch = loader(data, target="discharge").batch(np.array([3, 0]), np.array([100, 250]), 30, 10)
+    for column, (basin, start) in enumerate([(3, 100), (0, 250)]):
+        days = slice(start - 10, start + 30)
+        for name in FORCINGS:
+            expected = data[name][basin, days].to_numpy()
+            np.testing.assert_array_equal(batch.forcing[name][:, column].numpy(), expected)
+        np.testing.assert_array_equal(
+            batch.target[:, column].numpy(), data["discharge"][basin, days].to_numpy()
+        )
+        assert batch.time[column] == data["time"].values[start - 10].astype("datetime64[D]").astype(
+            int
+        )
+    assert batch.warmup == 10
+    assert batch.basin.tolist() == [3, 0]
+    assert batch.constants["area"].tolist() == [400.0, 100.0]
+
+
+def test_order_of_basins_is_the_experiments(data: xr.Dataset) -> None:
+    chosen = loader(data, basin_ids=[IDS[4], IDS[1]])
+    batch = chosen.batch(np.array([0, 1]), np.array([0, 0]), 5)
+    expected = data["precipitation"].sel(basin=[IDS[4], IDS[1]])[:, :5].to_numpy().T
+    np.testing.assert_array_equal(batch.forcing["precipitation"].numpy(), expected)
+
+
+def test_text_attributes_become_codes_and_unknown_classes_missing(data: xr.Dataset) -> None:
+    chosen = loader(
+        data, attributes=["aridity", "geol_1st_class"], categories={"geol_1st_class": ["a", "b"]}
+    )
+    attributes = chosen.batch(np.arange(5), np.zeros(5, int), 1).attributes
+    assert attributes[:, 0].nan_to_num(-1).tolist() == pytest.approx([0.5, 0.7, -1, 1.2, 0.9])
+    assert attributes[:, 1].nan_to_num(-1).tolist() == [0, -1, 1, 0, -1]
+
+
+def test_chunks_cover_the_period_in_order(data: xr.Dataset) -> None:
+    chunks = list(loader(data).chunks(np.array([1]), 5, 105, 30))
+    assert [c.num_steps for c in chunks] == [30, 30, 30, 10]
+    joined = torch.cat([c.forcing["precipitation"] for c in chunks])
+    np.testing.assert_array_equal(joined[:, 0].numpy(), data["precipitation"][1, 5:105].to_numpy())
+
+
+def test_only_the_blocks_of_the_windows_are_read(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = open_loader([store], forcings=FORCINGS)
+    read = []
+    original = type(chosen._series["precipitation"]).read
+    monkeypatch.setattr(
+        type(chosen._series["precipitation"]), "read",
+        lambda self, block: read.append(block) or original(self, block),
+    )  # fmt: skip
+    chosen.batch(np.array([3, 2]), np.array([0, 0]), 5)  # both in the second block of two basins
+    assert read == [1, 1]  # once for each variable
+    chosen.batch(np.array([2]), np.array([50]), 5)
+    assert read == [1, 1]  # from the cache
+
+
+def test_cache_is_bounded(store: Path) -> None:
+    chosen = open_loader([store], forcings=FORCINGS, cache_mb=0)
+    for basin in range(5):
+        chosen.batch(np.array([basin]), np.array([0]), 5)
+    assert chosen._block.cache_info().currsize == 1
+
+
+def test_gap_in_forcing_names_basin_and_day(data: xr.Dataset) -> None:
+    data["temperature_max"][2, 40] = np.nan
+    with pytest.raises(
+        ValueError, match="no temperature_max at basin 02000003 on 2000-02-10; fill the gap"
+    ):
+        loader(data).batch(np.array([1, 2]), np.array([30, 30]), 20)
+
+
+def test_unknown_variable_basin_and_day(data: xr.Dataset) -> None:
+    with pytest.raises(ValueError, match="expected the variable 'snow' in the stores, found"):
+        DataLoader([data], ["snow"])
+    with pytest.raises(ValueError, match=r"expected basins \['9'\] in the store, found none"):
+        loader(data, basin_ids=["9"])
+    with pytest.raises(
+        ValueError, match=r"expected a day within 2000-01-01\.\.2002-03-10, found 1999-12-31"
+    ):
+        loader(data).index("1999-12-31")
+
+
+def test_stores_with_other_days_are_refused(data: xr.Dataset) -> None:
+    with pytest.raises(ValueError, match="expected stores with the same days, found"):
+        DataLoader([data, data.isel(time=slice(1, None))], FORCINGS)
