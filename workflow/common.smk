@@ -14,7 +14,13 @@ import dmg.config  # not its names: Snakemake has a `config` and a `parse` of it
 EXTRACTION = ("source", "dataset", "product", "synthetic", "basins")
 RESERVED = {"benchmarks", "raw", "stores"}
 
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+# The interpreter that runs Snakemake runs the jobs too. Zarr warns of the timestamp that Snakemake
+# leaves in each folder that a rule writes.
+BIN = shlex.quote(str(Path(sys.executable).parent))
+QUIET = (
+    "${{PYTHONWARNINGS:+$PYTHONWARNINGS,}}ignore:Object at .snakemake_timestamp"  # {{: for shell()
+)
+shell.prefix(f'export PATH={BIN}:$PATH PYTHONWARNINGS="{QUIET}"; ')
 
 
 def experiment_file(name: str) -> str:
