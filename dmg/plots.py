@@ -262,7 +262,8 @@ def _recovery(ax: Axes, panel: Recovery) -> None:
     limits = (panel.lower, panel.upper)
     ax.plot(limits, limits, color=GREY, linewidth=0.8)
     for (group, true), colour in zip(panel.true.items(), COLOURS, strict=False):
-        ax.plot(true, panel.learned[group], "o", color=colour, markersize=3, label=group)
+        size = 3.0 if true.size < 100 else 1.5
+        ax.plot(true, panel.learned[group], "o", color=colour, markersize=size, label=group)
     true, learned = (np.concatenate(list(x.values())) for x in (panel.true, panel.learned))
     varies = true.size > 1 and np.ptp(true) > 0 and np.ptp(learned) > 0
     if varies:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from dmg.metrics import METRICS
+from dmg.metrics.efficiency import nse
 from dmg.plots import Array, Recovery
 from dmg.report.evidence import by_group
 from dmg.score.files import FlowFile, Run, open_zarr
@@ -52,18 +52,16 @@ def recovered_flow(
     """Nash-Sutcliffe efficiency by group over the test days; `test` are the rows of the split."""
     true_flow = _read_truth(truth / "streamflow.csv", index_col=0, parse_dates=True)
     _check(truth / "streamflow.csv", true_flow.columns, table["basin_id"])
-    nse = METRICS["nse"].function
-    values = []
-    for basin, fold in zip(table["basin_id"], table["fold"], strict=True):
-        row = test[(test["basin_id"] == basin) & (test["fold"] == fold)].iloc[0]
-        days = pd.date_range(row["start"], row["end"])
-        true = true_flow[basin].reindex(days).to_numpy(float)[None]
-        obs = observed.read([basin], days)
-        sims = [run.flow.read([basin], days) for run in runs if run.fold == fold]
-        sim = np.mean(sims, axis=0)
-        values.append([nse(sim, true)[0], nse(sim, obs)[0], nse(true, obs)[0]])
-    columns = ["truth", "observed", "ceiling"]
-    frame = pd.DataFrame(values, columns=columns).assign(group=table["group"].to_numpy())
+    periods = table[["basin_id", "fold", "group"]].merge(test, on=["basin_id", "fold"])
+    parts = []
+    for (fold, start, end), rows in periods.groupby(["fold", "start", "end"]):
+        days, basins = pd.date_range(str(start), str(end)), list(rows["basin_id"])
+        true = true_flow.reindex(days)[basins].to_numpy(float).T
+        obs = observed.read(basins, days)
+        sim = np.mean([run.flow.read(basins, days) for run in runs if run.fold == fold], axis=0)
+        values = {"truth": nse(sim, true), "observed": nse(sim, obs), "ceiling": nse(true, obs)}
+        parts.append(rows.assign(**values))
+    frame = pd.concat(parts)
     ceiling = float(frame["ceiling"].median())
     return FlowRecovery(by_group(frame, "truth"), by_group(frame, "observed"), ceiling)
 
