@@ -111,7 +111,7 @@ def test_unknown_output_is_refused(store: Path, tmp_path: Path) -> None:
 
 def test_model_file_is_self_contained(store: Path, tmp_path: Path) -> None:
     model = train(make("lstm_dynamic"), store, tmp_path)
-    first, trained, _ = build.load_handler(model)
+    first, trained = build.load_handler(model)
     assert trained == make("lstm_dynamic")
     content = torch.load(model, weights_only=True)
     assert content["seed"] == "seed0"

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from dmg.build.data import build_loader
-from dmg.build.model import Statistics, build_handler
+from dmg.build.model import build_handler
 from dmg.checkpoint import load_model
-from dmg.config import Experiment, digest, parse
+from dmg.config import Experiment, parse
 from dmg.distributed import device
 from dmg.handler import ModelHandler
 from dmg.phy import MODELS
 from dmg.predict import predict as predict_all
 
+PROVENANCE = ("digest", "fold", "seed", "version", "commit")
+"""What the prediction repeats of the trained model's file."""
+
 
 def predict(
     experiment: Experiment, model: Path, store: Path, preprocessed: Path, out: Path
 ) -> None:
-    """Simulate all basins and days of an experiment with a trained model."""
-    handler, trained, statistics = load_handler(model)
-    loader = build_loader(trained, store, preprocessed, statistics, target=False)
+    """Simulate all basins and days of an experiment with a trained model.
+
+    The model, its inputs and its statistics are those of `model`; `experiment.evaluate` says what
+    is written.
+    """
+    content = load_model(model)
+    handler, trained = restore(content, str(model))
+    loader = build_loader(trained, store, preprocessed, content["statistics"], target=False)
     evaluate = experiment.evaluate
     handler.model.outputs = flux_names(trained, evaluate.outputs)
     reference = evaluate.reference or trained.data.split.train
@@ -31,17 +41,21 @@ def predict(
         outputs=dict.fromkeys(handler.model.outputs, "mm d-1"),
         chunk_days=evaluate.chunk_days,
         block_basins=evaluate.block_basins,
-        attrs={"model": str(model), "digest": digest(trained)},
+        attrs={name: content[name] for name in PROVENANCE if content[name] is not None},
     )
 
 
-def load_handler(model: Path) -> tuple[ModelHandler, Experiment, Statistics]:
-    """Trained model, its experiment and the statistics it was trained with, from `model.pt`."""
-    content = load_model(model)
-    experiment = parse(Experiment, content["config"], str(model))
+def load_handler(model: Path) -> tuple[ModelHandler, Experiment]:
+    """Trained model and its experiment, from `model.pt` alone."""
+    return restore(load_model(model), str(model))
+
+
+def restore(content: Mapping[str, Any], origin: str) -> tuple[ModelHandler, Experiment]:
+    """Build the model that the content of `origin` describes, with its trained weights."""
+    experiment = parse(Experiment, content["config"], origin)
     handler = build_handler(experiment, content["statistics"])
     handler.load_state_dict(content["state"])
-    return handler.eval(), experiment, content["statistics"]
+    return handler.eval(), experiment
 
 
 def flux_names(experiment: Experiment, wanted: tuple[str, ...]) -> tuple[str, ...]:
