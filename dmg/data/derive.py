@@ -24,13 +24,13 @@ DERIVED = {
         "long_name": "mean of daily minimum and maximum air temperature",
         "standard_name": "air_temperature",
     },
-    "pet": {
-        "units": "mm d-1",
-        "long_name": "potential evapotranspiration",
-        "standard_name": "water_potential_evapotranspiration_amount",
-    },
+    "pet": {"units": "mm d-1", "long_name": "potential evapotranspiration"},
     "streamflow": {"units": "mm d-1", "long_name": "observed discharge over drainage area"},
 }
+"""Derived variables and their attributes."""
+
+PROVENANCE = ("dataset", "product", "source", "dmg_version", "plan")
+"""Attributes of the store that `derived.zarr` repeats, with the prefix `store_`."""
 
 
 def derive(dataset: xr.Dataset, pet: Pet = "hargreaves") -> dict[str, NDArray[np.float32]]:
@@ -85,8 +85,15 @@ def write_template(path: Path, dataset: xr.Dataset, basins: Sequence[str], pet: 
     template = xr.Dataset(
         {name: (("basin", "time"), empty, attrs) for name, attrs in DERIVED.items()},
         coords={"basin": ("basin", strings(basins)), "time": dataset["time"]},
-        attrs={**dataset.attrs, "title": "variables derived from a store", "pet": pet},
+        attrs=_attrs(dataset, pet),
     )
     template["time"].encoding = {}
     encoding = encode(template, **layout(dataset))
     template.to_zarr(path, compute=False, encoding=encoding, zarr_format=3, consolidated=False)
+
+
+def _attrs(dataset: xr.Dataset, pet: Pet) -> dict[str, str]:
+    """Name the store that the values come from, and the formula."""
+    origin = {f"store_{key}": str(dataset.attrs[key]) for key in PROVENANCE if key in dataset.attrs}
+    title = "variables derived from a store"
+    return {"Conventions": "CF-1.11", "title": title, "pet": pet, **origin}

@@ -38,8 +38,12 @@ from dmg.data.store import open_store
 from dmg.data.zarrs import consolidate
 from dmg.files import atomic
 
-BLOCKS_PER_WORKER = 4
-"""Blocks that pay for starting a worker process, which takes seconds; a block takes tenths."""
+BLOCKS_PER_WORKER = 8
+"""Blocks that pay for a worker process.
+
+A block of 64 basins x 29 years takes about 0.6 s, the start of a cluster about 5 s (measured on
+two cores), so that fewer blocks are done sooner in this process.
+"""
 
 Span = tuple[int, int, int]
 """Row of a basin, first and last day (indices, both included)."""
@@ -62,7 +66,8 @@ class Block:
     """Consecutive basins of the experiment, a whole shard of the result."""
 
     start: int  # row of the first basin in the experiment
-    rows: NDArray[np.intp]  # rows in the store
+    rows: slice | NDArray[np.intp]  # rows in the store
+    size: int
     spans: list[Span]  # training days of these basins
 
 
@@ -110,26 +115,21 @@ def preprocess(
     dataset = open_store(store)
     basins, splits = _match(dataset, basins, splits, str(store))
     _require_days(splits, dataset)
-    _require_variables(dataset, forcings, attributes)
+    _require_variables(dataset, {"forcings": forcings, "target": [target]}, attributes)
     folds = _training_spans(splits, basins, dataset["time"].values[0])
+    spans = sorted({span for members in folds.values() for span in members.values()})
+    stride = stride_for(sum(last - first + 1 for _, first, last in spans))
+    variables = tuple(dict.fromkeys([*forcings, target]))
+    table = dataset[["basin", *attributes]].sel(basin=basins).to_dataframe()[[*attributes]]
     with atomic(out / "derived.zarr") as derived:
-        num_values = sum(last - first + 1 for _, first, last in _unique(folds))
-        variables = tuple(dict.fromkeys([*forcings, target]))
-        recipe = Recipe(
-            store, derived, pet, variables, frozenset(log_forcings), stride_for(num_values)
-        )
-        blocks = list(_blocks(dataset, basins, _unique(folds)))
         write_template(derived, dataset, basins, pet)
-        samples = _merge(_compute(recipe, blocks, workers))
+        recipe = Recipe(store, derived, pet, variables, frozenset(log_forcings), stride)
+        samples = _merge(_compute(recipe, list(_blocks(dataset, basins, spans)), workers))
         consolidate(derived)
-        table = dataset[list(attributes)].sel(basin=basins).to_dataframe()[list(attributes)]
         statistics = {
-            fold: fold_statistics(
-                {name: {b: samples[name][s] for b, s in spans.items()} for name in variables},
-                forcings, target, table.loc[list(spans)],
-            )
-            for fold, spans in folds.items()
-        }  # fmt: skip
+            fold: fold_statistics(_of(samples, members), forcings, target, table.loc[[*members]])
+            for fold, members in folds.items()
+        }
     write_statistics(statistics, out / "statistics.json")
     write_splits(splits, out / "splits.csv")
 
@@ -142,7 +142,7 @@ def process(recipe: Recipe, block: Block) -> dict[str, dict[Span, Sample]]:
     for name, values in derived.items():
         array = group[name]
         assert isinstance(array, zarr.Array)
-        array[block.start : block.start + len(block.rows)] = values
+        array[block.start : block.start + block.size] = values
     samples = {}
     for name in recipe.variables:
         series = derived[name] if name in derived else dataset[name].to_numpy()
@@ -190,16 +190,20 @@ def _training_spans(
     return folds
 
 
-def _unique(folds: Mapping[str, Mapping[str, Span]]) -> list[Span]:
-    return sorted({span for spans in folds.values() for span in spans.values()})
-
-
 def _blocks(dataset: xr.Dataset, basins: Sequence[str], spans: Sequence[Span]) -> Iterator[Block]:
     size = layout(dataset)["shard_basins"]
     rows = dataset.indexes["basin"].get_indexer(pd.Index(basins))
     for start in range(0, len(basins), size):
         stop = start + size
-        yield Block(start, rows[start:stop], [s for s in spans if start <= s[0] < stop])
+        part = rows[start:stop]
+        inside = [span for span in spans if start <= span[0] < stop]
+        yield Block(start, _as_slice(part), len(part), inside)
+
+
+def _as_slice(rows: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """Consecutive rows as a slice, which Zarr reads twice as fast as a list of rows."""
+    is_run = bool((np.diff(rows) == 1).all())
+    return slice(int(rows[0]), int(rows[-1]) + 1) if is_run else rows
 
 
 def _compute(
@@ -232,21 +236,36 @@ def _merge(parts: Sequence[dict[str, dict[Span, Sample]]]) -> dict[str, dict[Spa
     return merged
 
 
+def _of(
+    samples: Mapping[str, Mapping[Span, Sample]], members: Mapping[str, Span]
+) -> dict[str, dict[str, Sample]]:
+    """Pick the samples of the training basins of one fold, by variable and basin."""
+    return {
+        name: {basin: by_span[span] for basin, span in members.items()}
+        for name, by_span in samples.items()
+    }
+
+
 def _require_days(splits: pd.DataFrame, dataset: xr.Dataset) -> None:
     first, last = (pd.Timestamp(dataset["time"].values[i]) for i in (0, -1))
     require_within(splits, first, last)
 
 
 def _require_variables(
-    dataset: xr.Dataset, forcings: Sequence[str], attributes: Sequence[str]
+    dataset: xr.Dataset, series: Mapping[str, Sequence[str]], attributes: Sequence[str]
 ) -> None:
-    series = {str(n) for n, v in dataset.items() if v.dims == ("basin", "time")} | set(DERIVED)
+    moving = {str(n) for n, v in dataset.items() if v.dims == ("basin", "time")} | set(DERIVED)
     static = {str(n) for n, v in dataset.items() if v.dims == ("basin",)}
-    for key, names, known in (("forcings", forcings, series), ("attributes", attributes, static)):
-        for name in names:
-            if name not in known:
-                near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.4)
-                raise ValueError(
-                    f"data.{key}: expected a variable of the store, found '{name}';"
-                    f" the nearest there: {', '.join(near) or 'none'}"
-                )
+    for key, names in series.items():
+        _require_known(key, names, moving)
+    _require_known("attributes", attributes, static)
+
+
+def _require_known(key: str, names: Sequence[str], known: set[str]) -> None:
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.4)
+            raise ValueError(
+                f"data.{key}: expected a variable of the store, found '{name}'; the nearest there:"
+                f" {', '.join(near) or 'none'}"
+            )

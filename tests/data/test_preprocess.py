@@ -175,6 +175,13 @@ def test_pub_fold_never_sees_its_test_basins(store, tmp_path):
     assert before["fold01"] != after["fold01"]
 
 
+def test_without_attributes(store, splits, tmp_path):
+    preprocess(store, tmp_path / "p", splits=splits, **CHOICE | {"attributes": []})
+    found = read_statistics(tmp_path / "p" / "statistics.json")["all"]
+    assert found["attributes"] == found["categories"] == {}
+    assert len(found["target_std"]) == 6
+
+
 def test_a_subset_in_another_order(store, splits, tmp_path):
     chosen = [BASINS[i] for i in (7, 2, 5, 0, 3)]
     splits = temporal(chosen, train=TRAIN, test=TEST)
@@ -226,6 +233,7 @@ def bad(**changes):
     [
         (bad(forcings=["precipitaton"]), r"data.forcings: .* 'precipitaton'; .* precipitation"),
         (bad(attributes=["slop"]), "data.attributes: expected .* found 'slop'; .* slope"),
+        (bad(target="stramflow"), "data.target: .* 'stramflow'; the nearest there: streamflow"),
         (bad(basins=["00000005", "77"]), "x.zarr: expected ids among .* unknown: 77"),
         (bad(basins=BASINS[:3]), "split: expected only basins of the experiment, found 00000013"),
     ],
