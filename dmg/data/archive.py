@@ -63,19 +63,27 @@ def _unpacked(archive: Path, folder: Path) -> Path:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a `.zip` or a `.tar.*` into a folder; a broken archive is a one-line error."""
+    """Unpack a `.zip` or a `.tar.xz` into a folder; a broken archive is a one-line error."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as file:
                 file.extractall(folder)
         else:
-            with tarfile.open(archive) as file:
-                file.extractall(folder, filter="data")
+            _unpack_tar(archive, folder)
     except (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
+        found = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"{archive}: expected a whole archive, found a broken one ({error}); fetch it again"
+            f"{archive}: expected a whole archive, found a broken one ({found}); fetch it again"
         ) from None
+
+
+def _unpack_tar(archive: Path, folder: Path) -> None:
+    with lzma.open(archive) as stream:
+        with tarfile.open(fileobj=stream, mode="r|") as file:
+            file.extractall(folder, filter="data")
+        while stream.read(1 << 20):  # to the end, where xz finds out whether all of it came
+            pass
 
 
 def _stamp(archive: Path) -> str:

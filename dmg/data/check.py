@@ -79,7 +79,7 @@ def _changed_shards(path: Path) -> Iterator[str]:
     for name, sums in recorded.items():
         variable = array(group, name)
         size = (variable.shards or variable.chunks)[0]
-        for i, expected in enumerate(sums):  # type: ignore[arg-type]
+        for i, expected in enumerate(sums):
             rows = slice(i * size, min((i + 1) * size, variable.shape[0]))
             if checksums(group, [name], rows)[name] != expected:
                 yield f"{path}: {name}, shard {i}: values differ from their recorded checksum"

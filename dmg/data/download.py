@@ -83,7 +83,7 @@ DATASETS: dict[str, tuple[Remote, ...]] = {
 
 @dataclass(frozen=True)
 class Listed:
-    """A dataset by name: can it be downloaded, and in which form is it there already?"""
+    """A dataset by name: whether it can be downloaded, and where it is already."""
 
     name: str
     known: bool

@@ -151,8 +151,18 @@ def array(group: zarr.Group, name: str) -> zarr.Array[Any]:
 
 
 def checksums(group: zarr.Group, names: list[str], rows: slice) -> dict[str, str]:
-    """Hash the values of each variable in some rows, as they are on disk."""
-    return {name: _sha256(np.asarray(array(group, name)[rows])) for name in names}
+    """Hash the values of each variable in some rows, as they are on disk.
+
+    A shard that cannot be unpacked has the hash `unreadable`, which equals no other.
+    """
+    return {name: _checksum(array(group, name), rows) for name in names}
+
+
+def _checksum(variable: zarr.Array[Any], rows: slice) -> str:
+    try:
+        return _sha256(np.asarray(variable[rows]))
+    except (ValueError, RuntimeError):  # what the checksums of Zarr and Blosc raise
+        return "unreadable"
 
 
 def _sha256(values: NDArray[np.float32]) -> str:

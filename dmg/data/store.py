@@ -134,7 +134,7 @@ def extract(tree: Path, store: Path, part: int, num_parts: int) -> None:
     sums = {}
     with _one_line_if_full(work):
         for shard in shards:
-            _write_shard(group, reader, plan, shard)
+            _write_shard(work / "store.zarr", reader, plan, shard)
             sums[str(shard)] = checksums(group, NAMES, plan.rows(shard))
             logger.info(
                 "part %d-of-%d: shard %d of %d", part, num_parts, shard + 1, plan.num_shards
@@ -162,8 +162,9 @@ def _is_done(
     )
 
 
-def _write_shard(group: zarr.Group, reader: Source, plan: Plan, shard: int) -> None:
+def _write_shard(folder: Path, reader: Source, plan: Plan, shard: int) -> None:
     """Read the basins of a shard one by one, then write each variable once."""
+    group = zarr.open_group(folder, mode="r+")
     rows, days = plan.rows(shard), plan.days
     block = {name: np.empty((rows.stop - rows.start, len(days)), np.float32) for name in NAMES}
     for row, basin in enumerate(plan.basins[rows]):
@@ -172,7 +173,9 @@ def _write_shard(group: zarr.Group, reader: Source, plan: Plan, shard: int) -> N
             block[name][row] = series[name]
             _report_range(basin, name, series[name], days)
     for name in NAMES:
-        array(group, name)[rows] = block[name]
+        variable = array(group, name)
+        remove(folder / name / variable.metadata.encode_chunk_key((shard, 0)))  # may be torn
+        variable[rows] = block[name]
 
 
 def _report_range(
