@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -20,16 +22,35 @@ class Interrupted(SystemExit):
         super().__init__(INTERRUPTED)
 
 
-class StopRequest:
-    """Within a `with` block, signals only set `asked`: the work ends where it is safe."""
+@contextmanager
+def leave_on_signal() -> Iterator[None]:
+    """Within a block, a signal raises `Interrupted` at once: for work that loses nothing by it."""
 
-    def __init__(self) -> None:
-        self.asked = False
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise Interrupted
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, leave) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class StopRequest:
+    """Within a `with` block, signals are only counted: the work ends where it is safe."""
+
+    def __init__(self, signals: Sequence[signal.Signals] = SIGNALS) -> None:
+        self.asked = 0
+        self._signals = tuple(signals)
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._note) for number in self._signals}
         return self
 
     def __exit__(
@@ -42,4 +63,4 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.asked += 1

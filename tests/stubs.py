@@ -49,7 +49,7 @@ class StubModel(nn.Module):
 class StubLoader:
     """Seeded series; the target has gaps, and the first basin has none at all."""
 
-    def __init__(self, num_basins=NUM_BASINS, delay=0.0):
+    def __init__(self, num_basins=NUM_BASINS, delay=0.0, hold=None):
         draw = np.random.default_rng(5)
         self.rain = draw.gamma(0.5, 4.0, (num_basins, NUM_DAYS))
         self.sun = draw.normal(size=(num_basins, NUM_DAYS))
@@ -57,10 +57,12 @@ class StubLoader:
         self.flow[draw.random(self.flow.shape) < 0.2] = np.nan
         self.flow[0] = np.nan
         self.basin_ids = [f"{i:08d}" for i in range(num_basins)]
-        self.delay = delay
+        self.delay, self.hold = delay, hold
 
     def batch(self, basins, starts, length, warmup=0):
         time.sleep(self.delay)
+        while self.hold and self.hold.exists():
+            time.sleep(0.02)
         days = np.asarray(starts) - warmup + np.arange(warmup + length)[:, None]
         assert days.min() >= 0
 
@@ -76,10 +78,10 @@ class StubLoader:
         )
 
 
-def make_trainer(run_dir, *, steps=10, validate=True, delay=0.0, loader=None, **options):
+def make_trainer(run_dir, *, steps=10, validate=True, loader=None, **options):
     """Trainer of a stub model with Adam, a schedule, clipping, dropout and validation."""
     model = StubModel(seed=options.pop("model_seed", 0))
-    loader = loader or StubLoader(delay=delay)
+    loader = loader or StubLoader()
     loss = options.pop("loss", None) or RmseComb()
     optimizer = torch.optim.Adam(model.parameters(), lr=options.pop("learning_rate", 0.02))
     sampler = DataSampler(
@@ -139,10 +141,11 @@ def job_sums(run_dir, value):
 
 
 def job_trains(run_dir, steps, epochs, delay):
-    """Train, leave the weights and done.json, and note in a file who trained and when."""
+    """Train, leave the weights and done.json, and note who trained; pause while `hold` exists."""
     notes = Path(run_dir) / "trainers.txt"
+    loader = StubLoader(delay=delay, hold=Path(run_dir) / "hold")
     trainer = make_trainer(
-        run_dir, steps=steps, epochs=epochs, delay=delay, checkpoint_minutes=0.001
+        run_dir, steps=steps, epochs=epochs, loader=loader, checkpoint_minutes=0.001
     )
     with notes.open("a") as file:
         file.write(f"start {os.getpid()}\n")

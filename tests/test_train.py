@@ -166,7 +166,7 @@ def test_non_finite_loss_stops_and_overwrites_nothing(tmp_path):
 def test_non_finite_gradient_stops(tmp_path):
     trainer = make_trainer(tmp_path)
     trainer.handler.first.weight.register_hook(lambda g: g * torch.inf)
-    with pytest.raises(ValueError, match="epoch 1, step 1: .* norm of its gradient is"):
+    with pytest.raises(ValueError, match=r"epoch 1, step 1: .* norm of its gradient is"):
         trainer.fit()
 
 
@@ -269,9 +269,9 @@ def wait_for(condition, seconds=60.0):
 
 def kill_until_done(run_dir, draw, kills):
     """Kill the training at random moments after it began, then let it end."""
+    notes = run_dir / "trainers.txt"
     for n in range(kills):
         process = start(run_dir)
-        notes = run_dir / "trainers.txt"
         wait_for(lambda n=n: notes.exists() and notes.read_text().count("start") > n)
         time.sleep(draw.uniform(0.02, 0.5))
         process.kill()
