@@ -59,6 +59,7 @@ class Evidence(NamedTuple):
     efficiencies: list[str]  # metrics whose perfect value is 1
     splits: pd.DataFrame
     runs: list[Run]
+    logs: dict[str, pd.DataFrame]  # by run
     observed: FlowFile
     store: Path
 
@@ -101,18 +102,20 @@ def report(
     """
     splits = read_splits(preprocess / "splits.csv")
     table = grouped_scores(scores, splits)
+    opened = open_runs([run / "predictions.zarr" for run in runs])
     evidence = Evidence(
         table,
         [m for m in EFFICIENCIES if m in table],
         splits,
-        open_runs([run / "predictions.zarr" for run in runs]),
+        opened,
+        {f"{r.fold}, {r.seed}": read_log(r.flow.path.parent / "metrics.jsonl") for r in opened},
         FlowFile(preprocess / "derived.zarr"),
         store,
     )
+    content = _contents(evidence, read_summary(summary), settings, digest)
     sections = [_skill(evidence), _hydrographs(evidence)]
     sections += [_twin(evidence, truth)] if truth is not None else []
     sections += [_training(evidence)]
-    content = _contents(evidence, read_summary(summary), settings, digest)
     page = _render(name=name, sections=[s for s in sections if s.figures], **content)
     with atomic(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -221,15 +224,14 @@ def _twin(e: Evidence, truth: Path) -> Section:
 
 
 def _training(e: Evidence) -> Section:
-    logs = {f"{r.fold}, {r.seed}": read_log(r.flow.path.parent / "metrics.jsonl") for r in e.runs}
-    seconds = [float(log["seconds"].sum()) for log in logs.values()]
-    epochs = [int(log["epoch"].max()) for log in logs.values()]
-    text = f"Training took {_duration(float(np.mean(seconds)))} a run for {max(epochs)} epochs."
+    seconds = [float(log["seconds"].sum()) for log in e.logs.values()]
+    epochs = max(int(log["epoch"].max()) for log in e.logs.values())
+    text = f"Training took {_duration(float(np.mean(seconds)))} a run for {epochs} epochs."
     caption = (
         "Training (full) and validation (dashed) loss, in the unit of the configured loss; the dot"
         " is the best validation."
     )
-    figure = _picture(plots.loss_curves(logs), "Loss and learning rate over epochs", caption)
+    figure = _picture(plots.loss_curves(e.logs), "Loss and learning rate over epochs", caption)
     return Section("training", "Training", text, [figure])
 
 

@@ -35,6 +35,8 @@ def read_log(path: Path) -> pd.DataFrame:
                 f"{path}:{number}: expected a JSON object with {list(LOG_KEYS)},"
                 f" found {line[:60]!r}"
             ) from None
+    if not rows:
+        raise ValueError(f"{path}: expected one epoch at least, found none; train again")
     return pd.DataFrame(rows, columns=list(LOG_KEYS)).drop_duplicates("epoch", keep="last")
 
 
