@@ -91,8 +91,7 @@ def preprocess(
     store
         Store with dims `(basin, time)`.
     out
-        Folder of the results, made if need be; each of the three is replaced at once or not at
-        all, and none of them if there is an error.
+        Folder of the results; each of the three is replaced as a whole, none after an error.
     basins
         Basins of the experiment, in order.
     splits
@@ -104,8 +103,7 @@ def preprocess(
     pet
         Formula of potential evapotranspiration.
     workers
-        Processes of a local Dask cluster; 0: none, one block after another in this process; none:
-        a process per core where there are enough blocks to pay for its start.
+        Processes of a local Dask cluster; 0: all in this process; none: as many as pay.
 
     Raises
     ------
