@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import jinja2
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from dmg import plots
@@ -251,4 +250,4 @@ def _render(**content: Any) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((parts / "page.html").read_text(encoding="utf-8"))
     css, script = ((parts / n).read_text(encoding="utf-8") for n in ("page.css", "page.js"))
-    return template.render(css=Markup(css), script=Markup(script), **content)
+    return template.render(css=css, script=script, **content)
