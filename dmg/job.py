@@ -188,6 +188,7 @@ def _logging(path: Path | None) -> Iterator[None]:
     loggers = [logging.getLogger("dmg"), logging.getLogger("py.warnings")]
     level = loggers[0].level
     loggers[0].setLevel(logging.INFO)
+    loggers[0].propagate = False  # the command's own handler would say everything twice
     for logger in loggers:
         logger.addHandler(handler)
     logging.captureWarnings(path is not None)
@@ -198,6 +199,7 @@ def _logging(path: Path | None) -> Iterator[None]:
         for logger in loggers:
             logger.removeHandler(handler)
         loggers[0].setLevel(level)
+        loggers[0].propagate = True
         handler.close()
 
 
