@@ -1,5 +1,7 @@
 """Step to trajectory: run a pure `step` over time."""
 
-from dmg.scan.eager import scan as scan
+from dmg.scan.aten import UnsupportedError as UnsupportedError
+from dmg.scan.dispatch import BACKENDS as BACKENDS
+from dmg.scan.dispatch import scan as scan
 
-__all__ = ["scan"]
+__all__ = ["BACKENDS", "UnsupportedError", "scan"]

@@ -1,0 +1,99 @@
+// Series of the batch in memory, and tiles of whole basins that one thread carries through time.
+
+// T x B x E by strides [elements]; 0 where a value holds for all times, basins or components.
+struct Series { T* data; int64_t time, basin, component; };
+struct Size { int64_t steps, basins, components, tile, threads; };  // tile: its basins
+
+struct Tile {
+  int64_t first, basins, components, width;  // width: elements, rounded up to whole vectors
+  bool full;                                 // no lanes but those of elements
+  Tile(const Size& s, int64_t index)
+      : first(index * s.tile), basins(std::min(s.tile, s.basins - first)), components(s.components),
+        width((basins * components + LANES - 1) / LANES * LANES),
+        full(width == basins * components) {}
+};
+
+static inline int64_t widest(const Size& s) {
+  return (s.tile * s.components + LANES - 1) / LANES * LANES;
+}
+static inline int64_t tiles(const Size& s) { return (s.basins + s.tile - 1) / s.tile; }
+
+static inline T* at(const Series& s, const Tile& tile, int64_t t) {
+  return s.data + t * s.time + tile.first * s.basin;
+}
+static inline bool in_place(const Series& s, const Tile& tile) {
+  return tile.full && s.component == 1 && s.basin == tile.components;
+}
+
+template <int E> static void spread_fixed(const T* p, int64_t stride, int64_t basins, T* buffer) {
+  for (int64_t b = 0; b < basins; ++b)
+    for (int e = 0; e < E; ++e) buffer[b * E + e] = p[b * stride];
+}
+// One value per basin, for all its components.
+static void spread(const T* p, int64_t stride, const Tile& tile, T* buffer) {
+  switch (tile.components) {
+    case 1: return spread_fixed<1>(p, stride, tile.basins, buffer);
+    case 2: return spread_fixed<2>(p, stride, tile.basins, buffer);
+    case 4: return spread_fixed<4>(p, stride, tile.basins, buffer);
+    case 8: return spread_fixed<8>(p, stride, tile.basins, buffer);
+    case 16: return spread_fixed<16>(p, stride, tile.basins, buffer);
+  }
+  for (int64_t b = 0; b < tile.basins; ++b)
+    std::fill_n(buffer + b * tile.components, tile.components, p[b * stride]);
+}
+
+static inline void gather(const Series& s, const Tile& tile, int64_t t, T* buffer) {
+  const T* p = at(s, tile, t);
+  int64_t E = tile.components, count = tile.basins * E;
+  if (s.component == 0) {
+    spread(p, s.basin, tile, buffer);
+  } else {
+    for (int64_t b = 0; b < tile.basins; ++b)
+      for (int64_t e = 0; e < E; ++e) buffer[b * E + e] = p[b * s.basin + e * s.component];
+  }
+  // Spare lanes repeat the last element: nothing is ever computed on made-up numbers.
+  std::fill(buffer + count, buffer + tile.width, buffer[count - 1]);
+}
+
+// The values of a tile at one step: where they lie, or gathered.
+static inline const T* view(const Series& s, const Tile& tile, int64_t t, T* buffer) {
+  if (in_place(s, tile)) return at(s, tile, t);
+  gather(s, tile, t, buffer);
+  return buffer;
+}
+
+static inline T* target(const Series& s, const Tile& tile, int64_t t, T* buffer) {
+  return in_place(s, tile) ? at(s, tile, t) : buffer;
+}
+
+// Bring what was computed into `buffer` to its place; summed where it has no components.
+static inline void deliver(const Series& s, const Tile& tile, int64_t t, const T* buffer,
+                           double divisor = 1) {
+  if (in_place(s, tile)) return;
+  T* p = at(s, tile, t);
+  int64_t E = tile.components;
+  for (int64_t b = 0; b < tile.basins; ++b) {
+    const T* row = buffer + b * E;
+    if (s.component) {
+      for (int64_t e = 0; e < E; ++e) p[b * s.basin + e * s.component] = row[e];
+    } else {
+      T sum = 0;
+      for (int64_t e = 0; e < E; ++e) sum += row[e];
+      p[b * s.basin] = sum / T(divisor);
+    }
+  }
+}
+
+// The same for what does not change in time and always lies in `buffer`.
+static inline void hand_over(const Series& s, const Tile& tile, const T* buffer) {
+  if (in_place(s, tile)) std::memcpy(at(s, tile, 0), buffer, tile.width * sizeof(T));
+  else deliver(s, tile, 0, buffer);
+}
+
+// Memory of one thread; vectors start at whole cache lines.
+struct Scratch {
+  T* start;
+  explicit Scratch(int64_t count)
+      : start(static_cast<T*>(std::aligned_alloc(64, (count * sizeof(T) + 64) / 64 * 64))) {}
+  ~Scratch() { std::free(start); }
+};

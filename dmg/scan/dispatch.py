@@ -1,0 +1,79 @@
+"""Which backend runs a step.
+
+Shape legend: T time, B basins, E components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from dmg.scan import eager
+from dmg.scan.aten import UnsupportedError
+from dmg.scan.report import report_once
+
+BACKENDS = ("auto", "eager", "fused")
+
+
+def scan(
+    step: Callable[..., Any],
+    state: Any,
+    forcing: Mapping[str, Tensor],
+    parameters: Mapping[str, Tensor],
+    outputs: Sequence[str] | None = None,
+    backend: str = "eager",
+    *,
+    mean: bool = False,
+    checkpoint_every: int | None = None,
+) -> tuple[dict[str, Tensor], Any]:
+    """Apply `step` to every time step in turn.
+
+    Parameters
+    ----------
+    step
+        Pure function `step(state, forcing, parameters) -> (state, flux)` of one time step;
+        `state` and `flux` are named tuples of `[B, E]` tensors. What else it reads (constants,
+        attributes) is taken as it is when the step is first met.
+    state
+        State before the first step.
+    forcing
+        `[T, B]` series, or `[B]` where constant in time.
+    parameters
+        `[T, B, E]` where dynamic, `[B, E]` where static.
+    outputs
+        Names of the fluxes to keep; none: all.
+    backend
+        "fused": one compiled loop over time with its exact adjoint; "eager": a loop in Python;
+        "auto": fused where it can be, else eager with one line in the log.
+    mean
+        Average the fluxes over components.
+    checkpoint_every
+        Steps from one stored state to the next in the fused loop, where the adjoint starts to
+        recompute; none: the square root of the number of steps.
+
+    Returns
+    -------
+    fluxes, state
+        Kept fluxes by name, `[T, B, E]` or `[T, B]`, and the state after the last step.
+
+    Raises
+    ------
+    ValueError
+        If the backend is unknown, or "fused" and the step, its data or this machine is beyond
+        it; the text names the operation.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}; choose from {list(BACKENDS)}")
+    if backend != "eager":
+        from dmg.scan import fused  # tracing imports much of torch
+
+        try:
+            return fused.scan(step, state, forcing, parameters, outputs, mean, checkpoint_every)
+        except UnsupportedError as error:
+            if backend == "fused":
+                raise
+            report_once(f"scan runs eagerly, many times slower: {error}")
+    fluxes, state = eager.scan(step, state, forcing, parameters, outputs)
+    return {n: f.mean(-1) for n, f in fluxes.items()} if mean else fluxes, state

@@ -1,0 +1,98 @@
+"""The fused backend: one compiled loop over time.
+
+Shape legend: T time, B basins, E components.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dmg.scan.adjoint import Loop, Run
+from dmg.scan.aten import UnsupportedError
+from dmg.scan.kernels import Extent
+from dmg.scan.programs import kernels_of
+from dmg.scan.trace import Signature, rebuilt
+
+DTYPES = (torch.float32, torch.float64)
+
+
+def scan(
+    step: Callable[..., Any],
+    state: Any,
+    forcing: Mapping[str, Tensor],
+    parameters: Mapping[str, Tensor],
+    outputs: Sequence[str] | None = None,
+    mean: bool = False,
+    checkpoint_every: int | None = None,
+) -> tuple[dict[str, Tensor], Any]:
+    """Apply `step` to every time step in one compiled loop: see `dmg.scan.scan`.
+
+    Raises
+    ------
+    UnsupportedError
+        If the step, its data or this machine is beyond the fused backend.
+    """
+    if not isinstance(state, tuple):
+        raise UnsupportedError(f"the state must be a (named) tuple of tensors, found {type(state)}")
+    tensors = [*state, *forcing.values(), *parameters.values()]
+    _check(tensors)
+    extent = _extent(state, forcing, parameters)
+    axes = ["be" for _ in state]
+    axes += ["tb" if f.ndim == 2 else "b" for f in forcing.values()]
+    axes += ["tbe" if p.ndim == 3 else "be" for p in parameters.values()]
+    dtype = tensors[0].dtype
+    kernels = kernels_of(
+        step, state, Signature(len(state), tuple(forcing), tuple(parameters), dtype)
+    )
+    names = kernels.program.fluxes if outputs is None else tuple(outputs)
+    run = Run(
+        step, tuple(s.detach() for s in state), kernels, extent, tuple(axes), names, mean,
+        min(checkpoint_every or math.ceil(math.sqrt(extent.steps)), extent.steps),
+    )  # fmt: skip
+    sized = (t.expand(run.shape(a)) for t, a in zip(tensors, axes, strict=True))
+    results = Loop.apply(run, torch.is_grad_enabled(), *sized)  # type: ignore[no-untyped-call]
+    fluxes = dict(zip(names, results[: len(names)], strict=True))
+    return fluxes, rebuilt(state, results[len(names) :])
+
+
+def _check(tensors: Sequence[Tensor]) -> None:
+    """Refuse what compiled loops cannot read."""
+    if not tensors:
+        raise UnsupportedError("a scan needs a state, forcing or parameter")
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        raise UnsupportedError("torch.compile and torch.func cannot look into a compiled loop")
+    for tensor in tensors:
+        if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.is_neg():
+            raise UnsupportedError(f"only plain tensors can be fused, found {type(tensor)}")
+        if tensor.device.type != "cpu":
+            raise UnsupportedError(f"no compiled loop for the device {tensor.device}")
+    dtypes = {t.dtype for t in tensors}
+    if len(dtypes) > 1 or not dtypes <= set(DTYPES):
+        raise UnsupportedError(f"all tensors must be float32 or all float64, found {dtypes}")
+
+
+def _extent(
+    state: Sequence[Tensor], forcing: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
+) -> Extent:
+    lengths = {len(f) for f in forcing.values() if f.ndim == 2}
+    lengths |= {len(p) for p in parameters.values() if p.ndim == 3}
+    ranks = [(s, 2, 2) for s in state]
+    ranks += [(f, 1, 2) for f in forcing.values()] + [(p, 2, 3) for p in parameters.values()]
+    shapes = [t.shape[-2:] for t in (*state, *parameters.values())]
+    shapes += [torch.Size((f.shape[-1], 1)) for f in forcing.values() if f.ndim]
+    try:
+        basins, components = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError):
+        basins = components = 0
+    fits = all(low <= t.ndim <= high for t, low, high in ranks)
+    if not fits or len(lengths) != 1 or 0 in (basins, components, *lengths):
+        raise UnsupportedError(
+            "a scan takes states [B, E], forcings [T, B] or [B] and parameters [T, B, E] or"
+            f" [B, E] of at least one step, found {[tuple(t.shape) for t, *_ in ranks]}"
+        )
+    return Extent(lengths.pop(), basins, components)

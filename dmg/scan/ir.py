@@ -1,0 +1,182 @@
+"""A small typed program of pointwise operations: what a traced step becomes.
+
+A program is a list of nodes in the order of their computation; a node is an operation on
+earlier nodes. Every value is one number of one element of the batch: a float, or a bool for the
+result of a comparison. `Builder` makes equal nodes one and leaves out what has no effect.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+FLOAT_OPS = {
+    "add": 2, "sub": 2, "mul": 2, "div": 2, "neg": 1, "abs": 1, "sign": 1, "min": 2, "max": 2,
+    "pow": 2, "sqrt": 1, "exp": 1, "log": 1, "sigmoid": 1, "tanh": 1,
+    "expm1": 1, "log1p": 1, "exp2": 1, "log2": 1, "log10": 1, "erf": 1,
+    "sin": 1, "cos": 1, "tan": 1, "asin": 1, "acos": 1, "atan": 1, "atan2": 2, "sinh": 1, "cosh": 1,
+    "floor": 1, "ceil": 1, "trunc": 1, "round": 1, "fmod": 2, "where": 3, "from_bool": 1,
+}  # fmt: skip
+BOOL_OPS = {
+    "lt": 2, "le": 2, "gt": 2, "ge": 2, "eq": 2, "ne": 2, "and": 2, "or": 2, "not": 1,
+    "where_bool": 3,
+}  # fmt: skip
+OPERATIONS: Mapping[str, int] = FLOAT_OPS | BOOL_OPS
+"""Number of arguments by operation."""
+
+
+class Node(NamedTuple):
+    """One value. Leaves are `input` (text: its position) and `const` (text: its number).
+
+    `zero` is the gradient of what nothing depends on: unlike the constant 0 it vanishes in
+    products even with NaN, as an undefined gradient does in PyTorch.
+    """
+
+    op: str
+    args: tuple[int, ...] = ()
+    text: str = ""
+
+    @property
+    def is_bool(self) -> bool:
+        """Whether the value is a truth value, not a number."""
+        return self.op in BOOL_OPS
+
+
+class Graph(NamedTuple):
+    """Nodes in the order of their computation, and which of them are the results."""
+
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+
+
+class Builder:
+    """Grows a graph, with common subexpressions merged and neutral operations left out."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._position: dict[Node, int] = {}
+
+    def input(self, position: int) -> int:
+        """Value given from outside."""
+        return self._place(Node("input", (), str(position)))
+
+    def const(self, value: float) -> int:
+        """Return the node of a number."""
+        return self._place(Node("const", (), repr(float(value))))
+
+    def zero(self) -> int:
+        """Gradient of what nothing depends on."""
+        return self._place(Node("zero"))
+
+    def apply(self, op: str, *args: int) -> int:
+        """Return the value of an operation on earlier values."""
+        assert len(args) == OPERATIONS[op], (op, args)
+        simplify = _SIMPLIFY.get(op)
+        known = simplify(self, args) if simplify else None
+        return self._place(Node(op, args)) if known is None else known
+
+    def copy(self, node: Node, args: Sequence[int]) -> int:
+        """Return a node of another graph, on values of this one."""
+        return self.apply(node.op, *args) if args else self._place(node)
+
+    def number(self, node: int) -> float | None:
+        """Value of a constant; none for what is known only at run time."""
+        found = self.nodes[node]
+        return float(found.text) if found.op == "const" else None
+
+    def is_zero(self, node: int) -> bool:
+        """Whether a value is the gradient of what nothing depends on."""
+        return self.nodes[node].op == "zero"
+
+    def graph(self, outputs: Sequence[int]) -> Graph:
+        """Return what the outputs need, and nothing else."""
+        return prune(Graph(tuple(self.nodes), tuple(outputs)))
+
+    def _place(self, node: Node) -> int:
+        position = self._position.setdefault(node, len(self.nodes))
+        if position == len(self.nodes):
+            self.nodes.append(node)
+        return position
+
+
+Simplify = Callable[[Builder, tuple[int, ...]], int | None]
+
+
+def _add(b: Builder, args: tuple[int, ...]) -> int | None:
+    x, y = args
+    return y if b.is_zero(x) else x if b.is_zero(y) else _fold(b, args, lambda u, v: u + v)
+
+
+def _sub(b: Builder, args: tuple[int, ...]) -> int | None:
+    x, y = args
+    if b.is_zero(y):
+        return x
+    return b.apply("neg", y) if b.is_zero(x) else _fold(b, args, lambda u, v: u - v)
+
+
+def _mul(b: Builder, args: tuple[int, ...]) -> int | None:
+    x, y = args
+    if b.is_zero(x) or b.is_zero(y):
+        return b.zero()
+    if b.number(x) == 1 or b.number(y) == 1:
+        return y if b.number(x) == 1 else x
+    return _fold(b, args, lambda u, v: u * v)
+
+
+def _div(b: Builder, args: tuple[int, ...]) -> int | None:
+    x, y = args
+    return b.zero() if b.is_zero(x) else x if b.number(y) == 1 else None
+
+
+def _neg(b: Builder, args: tuple[int, ...]) -> int | None:
+    node = b.nodes[args[0]]
+    if node.op == "neg":
+        return node.args[0]
+    return args[0] if node.op == "zero" else _fold(b, args, lambda u: -u)
+
+
+def _where(b: Builder, args: tuple[int, ...]) -> int | None:
+    return args[1] if args[1] == args[2] else None
+
+
+def _fold(b: Builder, args: tuple[int, ...], of: Callable[..., float]) -> int | None:
+    """Compute from constants where double precision adds no digit: whole numbers."""
+    numbers = [b.number(a) for a in args]
+    whole = [n for n in numbers if n is not None and math.isfinite(n) and n == int(n) != 0]
+    small = len(whole) == len(numbers) and all(abs(n) < 1000 for n in whole)
+    return b.const(of(*whole)) if small else None
+
+
+_SIMPLIFY: dict[str, Simplify] = {
+    "add": _add, "sub": _sub, "mul": _mul, "div": _div, "neg": _neg, "where": _where,
+}  # fmt: skip
+
+
+def specialise(graph: Graph, absent: frozenset[int], wanted: Sequence[int]) -> Graph:
+    """Return the part of a graph that gives the `wanted` outputs when inputs are `absent`."""
+    part = prune(Graph(graph.nodes, tuple(graph.outputs[i] for i in wanted)))
+    builder = Builder()
+    new: list[int] = []
+    for node in part.nodes:
+        if node.op == "input" and int(node.text) in absent:
+            new.append(builder.zero())
+        else:
+            new.append(builder.copy(node, [new[a] for a in node.args]))
+    return builder.graph([new[o] for o in part.outputs])
+
+
+def prune(graph: Graph) -> Graph:
+    """Leave out what no output needs."""
+    needed, todo = set(graph.outputs), list(graph.outputs)
+    while todo:
+        fresh = [a for a in graph.nodes[todo.pop()].args if a not in needed]
+        needed.update(fresh)
+        todo.extend(fresh)
+    kept = sorted(needed)
+    position = {old: new for new, old in enumerate(kept)}
+    nodes = (graph.nodes[old] for old in kept)
+    return Graph(
+        tuple(n._replace(args=tuple(position[a] for a in n.args)) for n in nodes),
+        tuple(position[o] for o in graph.outputs),
+    )
