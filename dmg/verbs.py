@@ -1,23 +1,21 @@
-"""Configuration -> plain arguments, for the stages without a model; `build` has the others."""
+"""Configuration -> plain arguments, for the stages without a model; `build` has the others.
+
+Each stage imports what it needs inside: a job that extracts never waits for torch or matplotlib.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from dmg.config import Experiment, Period, TemporalSplit, digest, resolved
-from dmg.data import preprocess as preprocessing
-from dmg.data import splits
-from dmg.data import store as stores
-from dmg.data.archive import find_tree
-from dmg.data.basins import match_basins, read_basins
-from dmg.report import report as write_report
-from dmg.score import score as score_runs
-from dmg.score import summarise
-from dmg.synthetic import generate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dmg.data import splits
 
 
 def synthetic(experiment: Experiment, out: Path) -> None:
@@ -25,6 +23,8 @@ def synthetic(experiment: Experiment, out: Path) -> None:
     settings = experiment.data.synthetic
     if settings is None:
         raise ValueError("data.synthetic: expected settings of a generated dataset, found none")
+    from dmg.synthetic import generate
+
     generate(out, **settings.model_dump())
 
 
@@ -33,6 +33,9 @@ def extract(experiment: Experiment, data_root: Path, store: Path, part: str | No
 
     An archive is unpacked into `raw/` beside the folder of stores.
     """
+    from dmg.data import store as stores
+    from dmg.data.archive import find_tree
+
     data = experiment.data
     tree = find_tree(data_root, data.dataset, store.parent.parent / "raw")
     if part is None:
@@ -58,6 +61,8 @@ def part_numbers(part: str) -> tuple[int, int]:
 
 def named_basins(experiment: Experiment) -> list[str] | None:
     """Basin ids that the experiment names, in its file or in another; none: all there are."""
+    from dmg.data.basins import read_basins
+
     basins = experiment.data.basins
     if basins is None:
         return None
@@ -66,11 +71,15 @@ def named_basins(experiment: Experiment) -> list[str] | None:
 
 def preprocess(experiment: Experiment, store: Path, out: Path) -> None:
     """Write splits, statistics and derived series of an experiment into the folder `out`."""
+    from dmg.data.basins import match_basins
+    from dmg.data.preprocess import preprocess as process
+    from dmg.data.store import open_store
+
     data = experiment.data
-    available = [str(basin) for basin in stores.open_store(store)["basin"].values]
+    available = [str(basin) for basin in open_store(store)["basin"].values]
     named = named_basins(experiment)
     basins = available if named is None else match_basins(named, available, "data.basins")
-    preprocessing.preprocess(
+    process(
         store,
         out,
         basins=basins,
@@ -85,6 +94,8 @@ def preprocess(experiment: Experiment, store: Path, out: Path) -> None:
 
 def split(experiment: Experiment, basins: Sequence[str]) -> pd.DataFrame:
     """Table of who is trained on, validated on and tested on, and when."""
+    from dmg.data import splits
+
     how = experiment.data.split
     train, test = _days(how.train), _days(how.test)
     validate = _days(how.validate_) if how.validate_ else None
@@ -110,6 +121,9 @@ def score(
     experiment: Experiment, preprocess: Path, predictions: Sequence[Path], out: Path, summary: Path
 ) -> None:
     """Score predictions basin by basin (`out`), and over all basins (`summary`)."""
+    from dmg.score import score as score_runs
+    from dmg.score import summarise
+
     model = experiment.model
     score_runs(
         predictions,
@@ -134,6 +148,8 @@ def report(
     truth: Path | None,
 ) -> None:
     """Write the page of an experiment."""
+    from dmg.report import report as write_report
+
     write_report(
         out,
         name=name,

@@ -20,7 +20,7 @@ def loaded_after(code: str) -> tuple[set[str], str]:
     return set(loaded.split()), printed + result.stderr
 
 
-@pytest.mark.parametrize("module", ["dmg", "dmg.config", "dmg.cli", "dmg.describe"])
+@pytest.mark.parametrize("module", ["dmg", "dmg.config", "dmg.cli", "dmg.describe", "dmg.verbs"])
 def test_light_modules_load_nothing_heavy(module: str) -> None:
     assert loaded_after(f"import {module}") == (set(), "")
 
