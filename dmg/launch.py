@@ -26,7 +26,8 @@ from typing import Any
 
 import submitit
 
-from dmg.config import digest, load_experiment
+from dmg.build import training_digest
+from dmg.config import load_experiment
 from dmg.files import remove
 from dmg.interrupt import INTERRUPTED, StopRequest
 from dmg.job import TrainJob
@@ -79,7 +80,7 @@ def train(
         arguments={**arguments, "fold": fold, "seed": seed},
         run_dir=out.parent.absolute(),
         output=out.absolute(),
-        digest=digest(experiment.data, experiment.model, experiment.train),
+        digest=training_digest(experiment, preprocess),
         processes=settings.processes,
         threads=settings.threads,
     )

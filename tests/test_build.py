@@ -155,6 +155,20 @@ def test_test_data_do_not_change_one_bit_of_training(store: Path, tmp_path: Path
     assert all(torch.equal(clean["state"][n], t) for n, t in dirty["state"].items())
 
 
+def test_digest_follows_settings_and_data_not_resources(store: Path, tmp_path: Path) -> None:
+    def digest_of(**train: Any) -> str:
+        chosen = experiment(train=QUICK | train)
+        return build.training_digest(chosen, prepared)
+
+    prepared = write_preprocessed(make("lstm_dynamic"), store, tmp_path)
+    assert digest_of(processes=2, seeds=[3], threads=1) == digest_of()
+    assert digest_of(epochs=9) != digest_of()
+    before = digest_of()
+    statistics = prepared / "statistics.json"
+    statistics.write_text(statistics.read_text().replace("mean", "mittel"))
+    assert digest_of() != before
+
+
 def test_validation_keeps_the_best_epoch(store: Path, tmp_path: Path) -> None:
     split = {
         "kind": "temporal",

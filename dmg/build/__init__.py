@@ -6,7 +6,7 @@ Everything below takes plain arguments; everything above passes file names.
 from dmg.build.data import build_loader, build_sampler
 from dmg.build.model import build_handler
 from dmg.build.prediction import load_handler, predict
-from dmg.build.training import build_trainer, run_training
+from dmg.build.training import build_trainer, run_training, training_digest
 
 __all__ = [
     "build_handler",
@@ -16,4 +16,5 @@ __all__ = [
     "load_handler",
     "predict",
     "run_training",
+    "training_digest",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from dmg.handler import ModelHandler
 from dmg.losses import LOSSES, Loss
 from dmg.train import Trainer
 from dmg.validation import Validation
+
+RESOURCES = ("processes", "threads", "seeds", "checkpoint_minutes")
+"""Settings of `train` that change how a training runs, not what it gives."""
 
 
 def run_training(
@@ -101,8 +105,21 @@ def build_trainer(
         validate_every=train.validate_every,
         patience=train.patience,
         checkpoint_minutes=train.checkpoint_minutes,
-        digest=digest(experiment.data, experiment.model, experiment.train),
+        digest=training_digest(experiment, preprocessed),
     )
+
+
+def training_digest(experiment: Experiment, preprocessed: Path) -> str:
+    """Digest of all that the weights depend on: settings, split and statistics of the data.
+
+    Resources (processes, threads, time between checkpoints) and the other seeds do not count: a
+    run may go on with others.
+    """
+    train = experiment.train.model_copy(update=dict.fromkeys(RESOURCES))
+    content = hashlib.sha256(digest(experiment.data, experiment.model, train).encode())
+    for name in ("splits.csv", "statistics.json"):
+        content.update((preprocessed / name).read_bytes())
+    return content.hexdigest()[:16]
 
 
 def build_loss(experiment: Experiment, loader: DataLoader, statistics: Statistics) -> Loss:
