@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from dmg.scan import eager
 from dmg.scan.aten import UnsupportedError
@@ -73,11 +72,12 @@ class Loop(torch.autograd.Function):
         return _forward(run, kernel, layout, tensors, checkpoints)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of what needs one, from those that are there."""
         *tensors, checkpoints = ctx.saved_tensors
         needed = ctx.needs_input_grad[2:]
+        if torch.is_grad_enabled():  # gradients of gradients
+            return None, None, *_eager_backward(ctx.run, tensors, needed, gradients)
         try:
             found = _backward(ctx.run, ctx.layout, tensors, checkpoints, needed, gradients)
         except UnsupportedError as error:
@@ -141,11 +141,12 @@ def _eager_backward(
     needed: Sequence[bool],
     gradients: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
-    """Gradients by the plain loop, where the compiler served the loop but not its adjoint."""
+    """Gradients by the plain loop: second derivatives, or a compiler that failed in between."""
+    again = torch.is_grad_enabled()
     signature = run.kernels.program.signature
-    leaves = [t.detach().requires_grad_(n) for t, n in zip(tensors, needed, strict=True)]
     first, second = run.num_states, run.num_states + len(signature.forcing)
     with torch.enable_grad():
+        leaves = [t.view_as(t) if n else t.detach() for t, n in zip(tensors, needed, strict=True)]
         fluxes, last = eager.scan(
             run.step,
             rebuilt(run.state, leaves[:first]),
@@ -158,5 +159,7 @@ def _eager_backward(
                  if g is not None and r.requires_grad]  # fmt: skip
         wanted = [t for t in leaves if t.requires_grad]
         results, given = [r for r, _ in pairs], [g for _, g in pairs]
-        found = iter(torch.autograd.grad(results, wanted, given, allow_unused=True))
+        found = iter(
+            torch.autograd.grad(results, wanted, given, allow_unused=True, create_graph=again)
+        )
     return [next(found) if n else None for n in needed]
