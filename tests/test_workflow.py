@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dmg.build.training import RESOURCES
 from dmg.config import load_experiment
 
 ROOT = Path(__file__).parent.parent
@@ -236,6 +237,18 @@ def test_changed_training_reruns_what_follows_it(finished: Path) -> None:
     with changed(finished, "train", "epochs", value=3):
         jobs = set(planned(snakemake(finished, "-n")))
     assert jobs == {"train", "predict", "score", "report", "all"}
+
+
+def test_another_seed_trains_that_seed_only(finished: Path) -> None:
+    with changed(finished, "train", "seeds", value=[0, 1]):
+        jobs = planned(snakemake(finished, "-n"))
+    assert jobs == {"train": 1, "predict": 1, "score": 1, "report": 1, "all": 1}
+
+
+@pytest.mark.parametrize("key", sorted(set(RESOURCES) - {"seeds"}))
+def test_changed_resources_rerun_no_training(finished: Path, key: str) -> None:
+    with changed(finished, "train", key, value=2):
+        assert set(planned(snakemake(finished, "-n"))) == {"report", "all"}
 
 
 def test_changed_outputs_rerun_the_prediction(finished: Path) -> None:

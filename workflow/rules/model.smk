@@ -21,7 +21,7 @@ rule train:
     resources:
         launcher="local",
     params:
-        digest=digest("data", "model", "train"),
+        digest=digest("data", "model", *(f"train.{key}" for key in TRAINING)),
         folder=subpath(input.splits, parent=True),
     shell:
         "dmg train --config {input.config} --store {input.store} --preprocess {params.folder}"
