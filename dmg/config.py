@@ -280,6 +280,10 @@ class CosineSchedule(Section):
 Schedule = Annotated[StepSchedule | CosineSchedule, Field(discriminator="name")]
 
 
+RESOURCES = ("processes", "threads", "seeds", "checkpoint_minutes")
+"""Settings of `train` that change how, or how often, a training runs, but not what it gives."""
+
+
 class Train(Section):
     """Loss, optimiser, windows, length and resources of the training."""
 

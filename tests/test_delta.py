@@ -44,7 +44,7 @@ class Prescribed(Network):
 
 def normalizer(num_attributes: int = 0) -> Normalizer:
     return Normalizer(
-        {n: (1.0, 2.0) for n in NAMES},
+        dict.fromkeys(NAMES, (1.0, 2.0)),
         {str(i): (0.0, 1.0) for i in range(num_attributes)},
         (2.0, 3.0),
     )
@@ -52,7 +52,7 @@ def normalizer(num_attributes: int = 0) -> Normalizer:
 
 @pytest.mark.parametrize("warmup_gradient", [False, True])
 def test_end_to_end_agrees_with_the_published_program(warmup_gradient: bool) -> None:
-    """Order of the scores, dynamic and static parameters, warm-up and averaging (two components)."""
+    """Order of the scores, dynamic and static parameters, warm-up, mean over components."""
     case = CASES[f"e2e_Hbv_warm_up_states_{not warmup_gradient}"]
     t, b, k = torch.meshgrid(torch.arange(24), torch.arange(2), torch.arange(28), indexing="ij")
     table = torch.sin(1.3 * (k + 1) + 0.5 * b + 0.05 * t)

@@ -12,9 +12,8 @@ from pathlib import Path
 import dmg.config  # not its names: Snakemake has a `config` and a `parse` of its own
 
 EXTRACTION = ("source", "dataset", "product", "synthetic", "basins")
-# Settings of the training that change how it runs, not what it gives (as dmg.build.training says).
-RESOURCES = ("processes", "threads", "seeds", "checkpoint_minutes")
-TRAINING = [key for key in dmg.config.Train.model_fields if key not in RESOURCES]
+# What the weights depend on.
+TRAINING = [key for key in dmg.config.Train.model_fields if key not in dmg.config.RESOURCES]
 RESERVED = {"benchmarks", "raw", "stores"}
 
 # The interpreter that runs Snakemake runs the jobs too. Zarr warns of the timestamp that Snakemake

@@ -26,9 +26,6 @@ from dmg.losses import LOSSES, Loss
 from dmg.train import Trainer
 from dmg.validation import Validation
 
-RESOURCES = ("processes", "threads", "seeds", "checkpoint_minutes")
-"""Settings of `train` that change how a training runs, not what it gives."""
-
 
 def run_training(
     config: Path, store: Path, preprocessed: Path, fold: str, seed: str, model: Path
@@ -115,7 +112,7 @@ def training_digest(experiment: Experiment, preprocessed: Path) -> str:
     Resources (processes, threads, time between checkpoints) and the other seeds do not count: a
     run may go on with others.
     """
-    train = experiment.train.model_copy(update=dict.fromkeys(RESOURCES))
+    train = experiment.train.model_copy(update=dict.fromkeys(schema.RESOURCES))
     content = hashlib.sha256(digest(experiment.data, experiment.model, train).encode())
     for name in ("splits.csv", "statistics.json"):
         content.update((preprocessed / name).read_bytes())

@@ -30,8 +30,10 @@ def inputs(num_steps: int = 5) -> Tensor:
 
 def test_lstm_agrees_with_the_published_program() -> None:
     net = Lstm(3, 0, num_dynamic=2, num_static=0, hidden_size=4).eval()
-    fill(net, ["linear_in.weight", "linear_in.bias", "lstm.weight_ih_l0", "lstm.weight_hh_l0",
-               "lstm.bias_ih_l0", "lstm.bias_hh_l0", "dynamic_head.weight", "dynamic_head.bias"])  # fmt: skip
+    kinds = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
+    recurrent = [f"lstm.{kind}_l0" for kind in kinds]
+    head = ["dynamic_head.weight", "dynamic_head.bias"]
+    fill(net, ["linear_in.weight", "linear_in.bias", *recurrent, *head])
     scores, _ = net(inputs(), NONE)
     expected = torch.tensor(CASES["lstm_model"]["out"]).reshape(5, 2, 2)
     torch.testing.assert_close(scores.dynamic, expected, atol=1e-6, rtol=0)
