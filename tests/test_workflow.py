@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dmg.build.training import RESOURCES
+from dmg.config import RESOURCES
 from dmg.config import load_experiment
 
 ROOT = Path(__file__).parent.parent
