@@ -96,9 +96,10 @@ def svg(figure: Figure) -> bytes:
 
 
 def unit_text(unit: str) -> str:
-    """Print a CF unit with raised exponents: `mm d-1` as `mm d⁻¹`."""
+    """Print a CF unit with raised exponents: `mm d-1` as `mm d⁻¹`, `degC` as `°C`."""
     raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-    return re.sub(r"(?<=[a-z])-?\d", lambda m: m[0].translate(raised), unit)
+    text = re.sub(r"(?<=[a-zA-Z])-?\d", lambda m: m[0].translate(raised), unit)
+    return text.replace("degC", "°C")
 
 
 @styled
@@ -269,8 +270,9 @@ def _recovery(ax: Axes, panel: Recovery) -> None:
     if varies:
         r = np.corrcoef(true, learned)[0, 1]
         ax.text(0.04, 0.96, f"r = {r:.2f}", fontsize=7, va="top", transform=ax.transAxes)
-    unit = "" if panel.unit == "1" else f" [{unit_text(panel.unit)}]"
-    ax.set_title(f"{panel.name}{unit}", fontsize=8)
+    ax.set_title(panel.name, fontsize=8)
+    if panel.unit != "1":
+        ax.set_title(unit_text(panel.unit), loc="right", fontsize=6, color=GREY)
     pad = 0.04 * (panel.upper - panel.lower)
     ax.set(xlim=(panel.lower - pad, panel.upper + pad), ylim=(panel.lower - pad, panel.upper + pad))
     ax.set_box_aspect(1)

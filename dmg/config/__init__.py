@@ -1,0 +1,73 @@
+"""The configuration schema: what a user may set, with defaults, bounds and units.
+
+Two files exist. `config/config.yaml` (`Run`) says which experiments to run and where files lie;
+`config/experiments/<name>.yaml` (`Experiment`) describes one experiment and lists only what differs
+from the defaults here. Snakemake and the `dmg` command read both through this module, which
+imports neither torch nor numpy, so that a workflow starts at once.
+"""
+
+from dmg.config.base import Period, Section
+from dmg.config.data import Data, Product, PubSplit, Split, Synthetic, TemporalSplit
+from dmg.config.evaluate import Evaluate, Metric
+from dmg.config.files import Experiment, Run
+from dmg.config.loading import digest, load_experiment, parse, read_yaml, resolved
+from dmg.config.model import GammaUnitHydrograph, Hbv10, Lstm, Mlp, Model, Network, Phy
+from dmg.config.train import (
+    RESOURCES,
+    Adadelta,
+    Adam,
+    AdamW,
+    CosineSchedule,
+    Loss,
+    Mse,
+    NseBatch,
+    NseSqrtBatch,
+    Optimizer,
+    Rmse,
+    RmseComb,
+    Schedule,
+    StepSchedule,
+    Train,
+)
+
+__all__ = [
+    "RESOURCES",
+    "Adadelta",
+    "Adam",
+    "AdamW",
+    "CosineSchedule",
+    "Data",
+    "Evaluate",
+    "Experiment",
+    "GammaUnitHydrograph",
+    "Hbv10",
+    "Loss",
+    "Lstm",
+    "Metric",
+    "Mlp",
+    "Model",
+    "Mse",
+    "Network",
+    "NseBatch",
+    "NseSqrtBatch",
+    "Optimizer",
+    "Period",
+    "Phy",
+    "Product",
+    "PubSplit",
+    "Rmse",
+    "RmseComb",
+    "Run",
+    "Schedule",
+    "Section",
+    "Split",
+    "StepSchedule",
+    "Synthetic",
+    "TemporalSplit",
+    "Train",
+    "digest",
+    "load_experiment",
+    "parse",
+    "read_yaml",
+    "resolved",
+]

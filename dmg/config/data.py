@@ -1,0 +1,96 @@
+"""Data: where they come from, what the network sees, how they are split."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from dmg.config.base import Period, Section
+
+Product = Literal["daymet", "maurer", "maurer_extended", "nldas", "nldas_extended"]
+
+
+class Synthetic(Section):
+    """A generated CAMELS-US text tree with a known truth (twin experiment)."""
+
+    num_basins: int = Field(24, ge=4, description="Number of generated basins")
+    start: dt.date = Field(dt.date(2000, 10, 1), description="First generated day")
+    years: int = Field(8, ge=2, description="Length of the generated record [years]")
+    noise: float = Field(0.05, ge=0, lt=1, description="Relative error of the observed flow [1]")
+    frac_missing: float = Field(0.02, ge=0, lt=1, description="Fraction of missing flow days [1]")
+    seed: int = Field(1, description="Seed of the generator")
+
+
+class TemporalSplit(Section):
+    """The same basins in different years; optionally some basins are never trained on."""
+
+    kind: Literal["temporal"] = "temporal"
+    train: Period = Field(description="Days whose flow is trained on")
+    validate_: Period | None = Field(
+        None, alias="validate", description="Days that choose the best epoch; none: the last epoch"
+    )
+    test: Period = Field(description="Days that are scored")
+    frac_holdout: float = Field(
+        0.0, ge=0, lt=1, description="Fraction of basins never trained on, only tested [1]"
+    )
+    seed: int = Field(0, description="Seed of the choice of held-out basins")
+
+
+class PubSplit(Section):
+    """Prediction in ungauged basins: random folds, each held out once (k-fold)."""
+
+    kind: Literal["pub"] = "pub"
+    train: Period = Field(description="Days whose flow is trained on, training basins")
+    validate_: Period | None = Field(
+        None, alias="validate", description="Days that choose the best epoch, training basins"
+    )
+    test: Period = Field(description="Days that are scored, held-out basins")
+    num_folds: int = Field(10, ge=2, description="Number of folds")
+    seed: int = Field(0, description="Seed of the random folds")
+
+
+Split = Annotated[TemporalSplit | PubSplit, Field(discriminator="kind")]
+
+
+class Data(Section):
+    """Where the data come from, what the network sees, and how they are split."""
+
+    source: Literal["camels_us"] = Field("camels_us", description="Reader of the raw files")
+    dataset: str = Field(
+        "camels_us", description="Folder or archive under the data root: <dataset>[/.zip/.tar.xz]"
+    )
+    store: str | None = Field(
+        None, description="Name of the extracted store; default: the dataset's name"
+    )
+    product: Product = Field("daymet", description="Forcing product")
+    synthetic: Synthetic | None = Field(None, description="Generate the dataset instead")
+    basins: tuple[str, ...] | Path | None = Field(
+        None, description="Basin ids, or a text file with one id a line; none: all in the store"
+    )
+    forcings: tuple[str, ...] = Field(
+        ("precipitation", "temperature", "pet"), description="Forcings that the network sees"
+    )
+    attributes: tuple[str, ...] = Field((), description="Static attributes the network sees")
+    log_forcings: tuple[str, ...] = Field(
+        (), description="Forcings normalised after log10(sqrt(x) + 0.1)"
+    )
+    pet: Literal["hargreaves", "priestley_taylor"] = Field(
+        "hargreaves", description="Formula of potential evapotranspiration"
+    )
+    target: Literal["streamflow"] = Field("streamflow", description="Variable to be learned")
+    split: Split = Field(description="How training and test differ")
+
+    @model_validator(mode="after")
+    def _log_is_input(self) -> Data:
+        extra = sorted(set(self.log_forcings) - set(self.forcings))
+        if extra:
+            raise ValueError(f"log_forcings {extra} are not among forcings {list(self.forcings)}")
+        return self
+
+    @property
+    def store_name(self) -> str:
+        """Name of the store, `stores/<name>.zarr`."""
+        return self.store or self.dataset

@@ -1,0 +1,33 @@
+"""Evaluation: what is predicted and scored."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from dmg.config.base import Period, Section
+
+Metric = Literal[
+    "nse", "kge", "kge_2012", "r", "alpha", "beta", "beta_nse", "pbias", "rmse", "mae",
+    "fhv", "flv", "flv_log", "fms", "rmse_low", "rmse_mid", "rmse_high", "peak_timing",
+]  # fmt: skip
+
+
+class Evaluate(Section):
+    """Prediction, scores and report."""
+
+    metrics: tuple[Metric, ...] = Field(
+        ("nse", "kge", "kge_2012", "r", "alpha", "beta", "pbias", "rmse", "fhv", "flv", "flv_log",
+         "fms", "peak_timing"),
+        description="Metrics of each basin",
+    )  # fmt: skip
+    outputs: tuple[str, ...] = Field(
+        ("streamflow",), description="Simulated fluxes written by the prediction"
+    )
+    reference: Period | None = Field(
+        None,
+        description="Period whose last day gives the static parameters; none: the training period",
+    )
+    chunk_days: int = Field(1461, ge=1, description="Days predicted at once [d]")
+    block_basins: int = Field(128, ge=1, description="Basins predicted at once")

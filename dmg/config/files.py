@@ -1,0 +1,33 @@
+"""The two files of a user: which experiments to run, and what one experiment is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from dmg.config.base import Section
+from dmg.config.data import Data
+from dmg.config.evaluate import Evaluate
+from dmg.config.model import Model
+from dmg.config.train import Train
+
+
+class Experiment(Section):
+    """One experiment: data, model, training, evaluation."""
+
+    data: Data = Field(description="Data and split")
+    model: Model = Field(Model(), description="Model")
+    train: Train = Field(Train(), description="Training")
+    evaluate: Evaluate = Field(Evaluate(), description="Evaluation")
+
+
+class Run(Section):
+    """Which experiments to run, and where files lie."""
+
+    experiments: tuple[str, ...] = Field(("demo",), description="Names in config/experiments/")
+    data_root: Path = Field(
+        Path("data/raw"), description="Folder of raw datasets (DMG_DATA_ROOT goes first)"
+    )
+    results_dir: Path = Field(Path("results"), description="Folder of everything produced")
+    extract_parts: int = Field(4, ge=1, description="Jobs that extract one dataset")

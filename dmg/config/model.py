@@ -1,0 +1,72 @@
+"""Model: network, process model, components and routing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from dmg.config.base import Section
+
+
+class Hbv10(Section):
+    """δHBV 1.0 (Feng et al. 2022)."""
+
+    name: Literal["hbv_1_0"] = "hbv_1_0"
+    dynamic: tuple[str, ...] = Field((), description="Parameters that change in time")
+
+
+Phy = Hbv10  # a discriminated union once there is a second model
+
+
+class Lstm(Section):
+    """LSTM over forcings and attributes; heads for dynamic and static parameters."""
+
+    name: Literal["lstm"] = "lstm"
+    hidden_size: int = Field(256, ge=1, description="Hidden units")
+    dropout: float = Field(0.5, ge=0, lt=1, description="Variational dropout of the weights [1]")
+
+
+class Mlp(Section):
+    """Multi-layer perceptron over attributes; static parameters only."""
+
+    name: Literal["mlp"] = "mlp"
+    hidden_sizes: tuple[int, ...] = Field((256, 256, 256), description="Units of hidden layers")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout after each hidden layer [1]")
+
+
+Network = Annotated[Lstm | Mlp, Field(discriminator="name")]
+
+
+class GammaUnitHydrograph(Section):
+    """Gamma-shaped unit hydrograph per basin."""
+
+    name: Literal["gamma"] = "gamma"
+    length: int = Field(15, ge=1, description="Ordinates of the unit hydrograph [d]")
+
+
+class Model(Section):
+    """Network, process model, components and routing."""
+
+    phy: Phy | None = Field(Hbv10(), description="Process model; none: the network gives the flow")
+    nn: Network = Field(Lstm(), description="Network that gives the parameters (or the flow)")
+    num_components: int = Field(16, ge=1, description="Parallel parameter sets per basin")
+    routing: GammaUnitHydrograph | None = Field(
+        GammaUnitHydrograph(), description="Routing of runoff to the gauge; none: unrouted"
+    )
+    dynamic_dropout: float = Field(
+        0.0, ge=0, le=1, description="Chance that a dynamic parameter is static for a basin [1]"
+    )
+
+    @model_validator(mode="after")
+    def _mlp_is_static(self) -> Model:
+        if self.nn.name != "mlp":
+            return self
+        if self.phy is None:
+            raise ValueError("an mlp sees no forcing and cannot give the flow; use nn: lstm")
+        if self.phy.dynamic:
+            raise ValueError(
+                f"an mlp gives static parameters only, but phy.dynamic is {list(self.phy.dynamic)};"
+                " use nn: lstm or leave dynamic empty"
+            )
+        return self

@@ -1,0 +1,125 @@
+"""Training: loss, optimiser, windows, length and resources."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dmg.config.base import Section
+
+
+class Mse(Section):
+    """Mean squared error."""
+
+    name: Literal["mse"] = "mse"
+
+
+class Rmse(Section):
+    """Root mean squared error."""
+
+    name: Literal["rmse"] = "rmse"
+
+
+class RmseComb(Section):
+    """RMSE of flow and of log-transformed flow, weighted (Feng et al. 2022)."""
+
+    name: Literal["rmse_comb"] = "rmse_comb"
+    alpha: float = Field(0.25, ge=0, le=1, description="Weight of the log part [1]")
+    beta: float = Field(1e-6, gt=0, description="Offset under the root [mm d-1]")
+
+
+class NseBatch(Section):
+    """Squared error over the training variance of each basin (Kratzert et al. 2019)."""
+
+    name: Literal["nse_batch"] = "nse_batch"
+    epsilon: float = Field(0.1, ge=0, description="Added to the standard deviation [mm d-1]")
+
+
+class NseSqrtBatch(Section):
+    """Absolute error over the training standard deviation of each basin."""
+
+    name: Literal["nse_sqrt_batch"] = "nse_sqrt_batch"
+    epsilon: float = Field(0.1, ge=0, description="Added to the standard deviation [mm d-1]")
+    beta: float = Field(1e-6, gt=0, description="Offset under the root")
+
+
+Loss = Annotated[Mse | Rmse | RmseComb | NseBatch | NseSqrtBatch, Field(discriminator="name")]
+
+
+class Adam(Section):
+    """Adam."""
+
+    name: Literal["adam"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0, description="Learning rate")
+
+
+class AdamW(Section):
+    """Adam with decoupled weight decay."""
+
+    name: Literal["adamw"] = "adamw"
+    learning_rate: float = Field(1e-3, gt=0, description="Learning rate")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay")
+
+
+class Adadelta(Section):
+    """Adadelta, the HydroDL default."""
+
+    name: Literal["adadelta"] = "adadelta"
+    learning_rate: float = Field(1.0, gt=0, description="Learning rate")
+
+
+Optimizer = Annotated[Adam | AdamW | Adadelta, Field(discriminator="name")]
+
+
+class StepSchedule(Section):
+    """Multiply the learning rate every few epochs."""
+
+    name: Literal["step"] = "step"
+    every: int = Field(10, ge=1, description="Epochs between two changes")
+    factor: float = Field(0.5, gt=0, le=1, description="Factor of each change")
+
+
+class CosineSchedule(Section):
+    """Learning rate falls along half a cosine to a fraction of its start at the last epoch."""
+
+    name: Literal["cosine"] = "cosine"
+    final: float = Field(0.0, ge=0, le=1, description="Last learning rate over the first [1]")
+
+
+Schedule = Annotated[StepSchedule | CosineSchedule, Field(discriminator="name")]
+
+
+RESOURCES = ("processes", "threads", "seeds", "checkpoint_minutes")
+"""Settings of `train` that change how, or how often, a training runs, but not what it gives."""
+
+
+class Train(Section):
+    """Loss, optimiser, windows, length and resources of the training."""
+
+    loss: Loss = Field(RmseComb(), description="Loss function")
+    optimizer: Optimizer = Field(Adadelta(), description="Optimiser")
+    schedule: Schedule | None = Field(None, description="Learning-rate schedule")
+    epochs: int = Field(50, ge=1, description="Passes over the training data")
+    steps_per_epoch: int | None = Field(
+        None, ge=1, description="Steps an epoch; none: 99 % of the days are expected to be drawn"
+    )
+    batch_size: int = Field(100, ge=1, description="Windows a step, over all processes")
+    window: int = Field(365, ge=1, description="Scored days of a window [d]")
+    warmup: int = Field(365, ge=0, description="Days simulated before the scored ones [d]")
+    warmup_gradient: bool = Field(
+        False,
+        description="Warm-up with gradient, dynamic parameters and routing; otherwise only the"
+        " state is kept",
+    )
+    clip_norm: float | None = Field(None, gt=0, description="Largest norm of the gradient")
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="One training run for each")
+    validate_every: int = Field(1, ge=1, description="Epochs between two validations")
+    patience: int | None = Field(
+        None, ge=1, description="Validations without improvement before stopping; none: never"
+    )
+    checkpoint_minutes: float = Field(
+        10.0, gt=0, description="Longest time between two checkpoints [min]"
+    )
+    processes: int = Field(1, ge=1, description="Processes (ranks) of the training")
+    threads: int | None = Field(None, ge=1, description="Threads a process; none: cores/processes")
