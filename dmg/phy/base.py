@@ -12,9 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dmg.parameters import Parameter
-from dmg.scan import scan
-
-BACKENDS = ("auto", "eager")
+from dmg.scan import BACKENDS, scan
 
 
 class Trajectory(NamedTuple):
@@ -85,7 +83,8 @@ class ProcessModel(nn.Module):
         state
             State to start from; none: `initial_state`.
         backend
-            "eager", or "auto" for the fastest one at hand.
+            How the loop over time runs, see `dmg.scan.scan`: "eager", "fused", or "auto" for the
+            fastest one at hand.
         outputs
             Fluxes to return; none: all.
 
@@ -101,7 +100,7 @@ class ProcessModel(nn.Module):
         if state is None:
             like = next(iter(parameters.values()))
             state = self.initial_state(like.shape[-2], like.shape[-1], like)
-        return Trajectory(*scan(self.step, state, forcing, parameters, outputs))
+        return Trajectory(*scan(self.step, state, forcing, parameters, outputs, backend))
 
     def _checked_forcing(self, forcing: Mapping[str, Tensor]) -> dict[str, Tensor]:
         missing = [name for name in self.forcings if name not in forcing]
