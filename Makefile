@@ -12,7 +12,7 @@ lint: .venv/.installed
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/snakefmt --check Snakefile workflow
 
 bench: .venv/.installed
-	mkdir -p results && $(BIN)/pytest benchmarks -q --benchmark-json=results/benchmarks.json
+	mkdir -p results && $(BIN)/python -m benchmarks > results/benchmarks.md && cat results/benchmarks.md
 
 docs: .venv/.installed
 	$(BIN)/mkdocs build --strict

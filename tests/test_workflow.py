@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dmg.config import RESOURCES
-from dmg.config import load_experiment
+from dmg.config import RESOURCES, load_experiment
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = sorted(p.stem for p in (ROOT / "config/experiments").glob("*.yaml"))
