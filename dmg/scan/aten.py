@@ -115,6 +115,17 @@ def _scalar(r: Reader, value: Any, **_: Any) -> int:
     return r.value(value)
 
 
+def _unset(r: Reader, *_: Any, **__: Any) -> int:
+    """Memory before it is filled: nobody may depend on it."""
+    return r.builder.const(float("nan"))
+
+
+def _mul(r: Reader, x: Any, y: Any) -> int:
+    """Multiply; the product of two truth values is one too."""
+    both = all(r.builder.nodes[r.value(a)].is_bool for a in (x, y))
+    return r.builder.apply("and" if both else "mul", *map(r.value if both else r.number, (x, y)))
+
+
 def _sum(op: str) -> Handler:
     def handler(r: Reader, x: Any, y: Any, alpha: float = 1) -> int:
         scaled = r.builder.apply("mul", r.number(y), r.builder.const(alpha))
@@ -168,13 +179,11 @@ def _pow(r: Reader, x: Any, y: Any) -> int:
     """Small constant exponents multiply, as PyTorch does."""
     b, base, exponent = r.builder, r.number(x), r.number(y)
     known = None if isinstance(y, fx.Node) else float(y)
+    if known not in (0.5, 1, 2, 3, -0.5, -1, -2):
+        return b.apply("pow", base, exponent)
     square = b.apply("mul", base, base)
-    if known == 0.5:
-        return b.apply("sqrt", base)
-    if known in (-1.0, -2.0):
-        return b.apply("div", b.const(1), base if known == -1 else square)
-    small = {1.0: base, 2.0: square, 3.0: b.apply("mul", square, base)}
-    return small[known] if known in small else b.apply("pow", base, exponent)
+    small = {0.5: b.apply("sqrt", base), 1: base, 2: square, 3: b.apply("mul", square, base)}
+    return small[known] if known in small else b.apply("div", b.const(1), small[-known])
 
 
 def _inverse(of: str | None) -> Handler:
@@ -235,7 +244,7 @@ def _is_inf(r: Reader, x: Any) -> int:
 
 
 _SAME_NAME = [
-    *("mul", "neg", "abs", "sqrt", "exp", "log", "sigmoid", "tanh", "expm1", "log1p", "exp2"),
+    *("neg", "abs", "sqrt", "exp", "log", "sigmoid", "tanh", "expm1", "log1p", "exp2"),
     *("log2", "log10", "erf", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh"),
     *("floor", "ceil", "trunc", "round", "fmod", "sign", "lt", "le", "gt", "ge", "eq", "ne"),
 ]
@@ -243,7 +252,7 @@ _SAME_NAME = [
 HANDLERS: dict[str, Handler] = {f"aten.{name}": _numeric(name) for name in _SAME_NAME} | {
     "aten.sgn": _numeric("sign"), "aten.minimum": _numeric("min"), "aten.maximum": _numeric("max"),
     "aten.add": _sum("add"), "aten.sub": _sum("sub"), "aten.rsub": _rsub, "aten.div": _div,
-    "aten.remainder": _remainder, "aten.pow": _pow,
+    "aten.mul": _mul, "aten.remainder": _remainder, "aten.pow": _pow,
     "aten.reciprocal": _inverse(None), "aten.rsqrt": _inverse("sqrt"),
     "aten.clamp": _clamp, "aten.clamp_min": _clamp, "aten.clamp_max": _clamp_max,
     "aten.relu": _relu, "aten.threshold_backward": _threshold_backward,
@@ -253,7 +262,7 @@ HANDLERS: dict[str, Handler] = {f"aten.{name}": _numeric(name) for name in _SAME
     "aten.logical_or": _logical("or"), "aten.bitwise_or": _logical("or"),
     "aten.logical_not": _logical("not"), "aten.bitwise_not": _logical("not"),
     "aten.full": _full, "aten.full_like": _full, "aten.scalar_tensor": _scalar,
-    "aten.copy": _copied,
+    "aten.copy": _copied, "aten.empty": _unset, "aten.empty_permuted": _unset,
 } | {
     f"aten.{name}": _identity
     for name in ("clone", "alias", "detach", "lift_fresh_copy", "_to_copy", "expand", "view",

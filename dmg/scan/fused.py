@@ -73,7 +73,7 @@ def _check(tensors: Sequence[Tensor]) -> None:
             raise UnsupportedError(f"no compiled loop for the device {tensor.device}")
     dtypes = {t.dtype for t in tensors}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
-        raise UnsupportedError(f"all tensors must be float32 or all float64, found {dtypes}")
+        raise UnsupportedError(f"tensors must be all float32 or all float64, found {dtypes}")
 
 
 def _extent(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._decomp import core_aten_decompositions
+from torch._decomp import core_aten_decompositions, get_decompositions
 from torch.func import functionalize, vjp
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -17,6 +17,10 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from dmg.scan.aten import Reader, UnsupportedError
 from dmg.scan.ir import Graph, specialise
 
+aten = torch.ops.aten
+CURVES = [aten.elu, aten.gelu, aten.hardtanh, aten.leaky_relu, aten.hardswish,
+          aten.asinh, aten.acosh, aten.atanh]  # fmt: skip
+"""Operations that PyTorch counts as elementary, taken apart all the same."""
 SHAPE = (2, 3)  # of the samples: two sizes, so that mixing elements shows in a shape
 
 
@@ -74,7 +78,7 @@ def trace(step: Callable[..., Any], state: tuple[Tensor, ...], signature: Signat
     def values(*leaves: Tensor) -> tuple[Tensor, ...]:
         new, flux = step(*_arguments(leaves, state, signature))
         fluxes[:] = getattr(flux, "_fields", ())
-        return tuple(_sized(v) for v in (*new, *(flux if fluxes else ())))
+        return tuple(_sized(v, signature.dtype) for v in (*new, *(flux if fluxes else ())))
 
     with _plain(), torch.no_grad():
         gradients = [torch.full_like(v, 0.5) for v in values(*inputs)]
@@ -94,6 +98,7 @@ def _joint(
 
     pure = functionalize(joint, remove="mutations_and_views")
     table = dict(core_aten_decompositions().items())  # type: ignore[no-untyped-call]
+    table.update(get_decompositions(CURVES))
     tracer = make_fx(pure, decomposition_table=table, tracing_mode="real")
     with _plain():
         try:
@@ -122,12 +127,12 @@ def rebuilt(state: tuple[Tensor, ...], values: Sequence[Tensor]) -> tuple[Tensor
     return result
 
 
-def _sized(value: Any) -> Tensor:
+def _sized(value: Any, dtype: torch.dtype) -> Tensor:
     if not isinstance(value, Tensor):
         raise UnsupportedError(
             f"a step must return tensors in its state and fluxes, found {value!r}"
         )
-    return value.expand(SHAPE) if value.ndim == 0 else value
+    return value.to(dtype).expand(SHAPE) if value.ndim == 0 else value
 
 
 @contextmanager
