@@ -124,8 +124,8 @@ def predict(
     out: Out,
 ) -> None:
     """Simulate all basins and days with a trained model."""
-    from dmg.build import predict
     from dmg.config import load_experiment
+    from dmg.runs import predict
 
     predict(load_experiment(config), model, store, preprocess, out)
 

@@ -76,7 +76,7 @@ def train(
     settings = experiment.train
     arguments = {"config": config, "store": store, "preprocessed": preprocess, "model": out}
     job = TrainJob(
-        function="dmg.build:run_training",
+        function="dmg.runs:train",
         arguments={**arguments, "fold": fold, "seed": seed},
         run_dir=out.parent.absolute(),
         output=out.absolute(),

@@ -86,6 +86,7 @@ def test_schema_offers_only_metrics_that_exist() -> None:
         ({"train": {"epochs": 0}}, "train.epochs: Input should be greater than or equal to 1"),
         ({"train": {"loss": {"name": "nse"}}}, "train.loss: .*'rmse_comb'"),
         ({"data": {"split": SPLIT, "log_forcings": ["rain"]}}, r"log_forcings \['rain'\] are not"),
+        ({"data": {"split": SPLIT, "product": "nldas"}}, "use nldas_extended or priestley_taylor"),
         ({"data": {}}, "data.split: Field required"),
         ({"model": {"phy": None, "nn": {"name": "mlp"}}}, "an mlp sees no forcing"),
         (

@@ -90,6 +90,15 @@ class Data(Section):
             raise ValueError(f"log_forcings {extra} are not among forcings {list(self.forcings)}")
         return self
 
+    @model_validator(mode="after")
+    def _hargreaves_has_a_range(self) -> Data:
+        if self.pet == "hargreaves" and self.product in ("maurer", "nldas"):
+            raise ValueError(
+                f"product {self.product} has one temperature as minimum and maximum, so that"
+                f" pet: hargreaves would be 0; use {self.product}_extended or priestley_taylor"
+            )
+        return self
+
     @property
     def store_name(self) -> str:
         """Name of the store, `stores/<name>.zarr`."""

@@ -10,8 +10,7 @@ import torch
 import xarray as xr
 import yaml
 
-from dmg import build
-from dmg.build.training import seed_number
+from dmg import build, runs
 from dmg.config import Experiment, resolved
 from dmg.data.zarrs import open_zarr
 from tests.small import IDS, experiment, write_preprocessed, write_store
@@ -42,27 +41,27 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_store(tmp_path_factory.mktemp("store") / "s.zarr")
 
 
-def train(chosen: Experiment, store: Path, folder: Path) -> Path:
+def trained(chosen: Experiment, store: Path, folder: Path) -> Path:
     """Preprocess and train; return the trained model's file."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "experiment.yaml"
     config.write_text(yaml.safe_dump(resolved(chosen)))
     preprocessed = write_preprocessed(chosen, store, folder / "preprocess")
     model = folder / "all/seed0/model.pt"
-    build.run_training(config, store, preprocessed, "all", "seed0", model)
+    runs.train(config, store, preprocessed, "all", "seed0", model)
     return model
 
 
-def predict(chosen: Experiment, model: Path, store: Path, out: Path) -> xr.Dataset:
-    build.predict(chosen, model, store, model.parents[2] / "preprocess", out)
+def predicted(chosen: Experiment, model: Path, store: Path, out: Path) -> xr.Dataset:
+    runs.predict(chosen, model, store, model.parents[2] / "preprocess", out)
     return open_zarr(out).load()
 
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_trained_model_predicts_every_basin_and_day(name: str, store: Path, tmp_path: Path) -> None:
     chosen = make(name)
-    model = train(chosen, store, tmp_path)
-    simulated = predict(chosen, model, store, tmp_path / "predictions.zarr")
+    model = trained(chosen, store, tmp_path)
+    simulated = predicted(chosen, model, store, tmp_path / "predictions.zarr")
     assert simulated["streamflow"].shape == (5, 800)
     assert simulated["streamflow"].notnull().all()
     assert simulated["streamflow"].attrs["units"] == "mm d-1"
@@ -75,7 +74,7 @@ def test_trained_model_predicts_every_basin_and_day(name: str, store: Path, tmp_
 
 def test_parameters_are_written_with_bounds(store: Path, tmp_path: Path) -> None:
     chosen = make("lstm_dynamic")
-    simulated = predict(chosen, train(chosen, store, tmp_path), store, tmp_path / "p.zarr")
+    simulated = predicted(chosen, trained(chosen, store, tmp_path), store, tmp_path / "p.zarr")
     assert simulated["FC"].dims == ("basin", "component")
     assert simulated["route_a"].dims == ("basin",)
     assert "BETA" not in simulated  # changes in time
@@ -88,31 +87,31 @@ def test_chunks_and_blocks_change_memory_not_numbers(
     name: str, store: Path, tmp_path: Path
 ) -> None:
     whole, pieces = make(name, chunk_days=10_000), make(name, chunk_days=97, block_basins=2)
-    model = train(whole, store, tmp_path)
-    one = predict(whole, model, store, tmp_path / "one.zarr")
-    many = predict(pieces, model, store, tmp_path / "many.zarr")
+    model = trained(whole, store, tmp_path)
+    one = predicted(whole, model, store, tmp_path / "one.zarr")
+    many = predicted(pieces, model, store, tmp_path / "many.zarr")
     # float32: LSTM kernels differ by length and batch in the last digits
     np.testing.assert_allclose(many["streamflow"], one["streamflow"], rtol=2e-5, atol=1e-5)
 
 
 def test_other_fluxes_on_demand(store: Path, tmp_path: Path) -> None:
     chosen = make("mlp_static", outputs=["streamflow", "baseflow", "aet"])
-    simulated = predict(chosen, train(chosen, store, tmp_path), store, tmp_path / "p.zarr")
+    simulated = predicted(chosen, trained(chosen, store, tmp_path), store, tmp_path / "p.zarr")
     assert (simulated["baseflow"] <= simulated["streamflow"] + 1e-5).all()
     assert (simulated["aet"] >= 0).all()
 
 
 def test_unknown_output_is_refused(store: Path, tmp_path: Path) -> None:
-    model = train(make("mlp_static"), store, tmp_path)
+    model = trained(make("mlp_static"), store, tmp_path)
     with pytest.raises(ValueError, match=r"evaluate.outputs: unknown \['flow'\]; choose from"):
-        predict(make("mlp_static", outputs=["flow"]), model, store, tmp_path / "p.zarr")
+        predicted(make("mlp_static", outputs=["flow"]), model, store, tmp_path / "p.zarr")
     assert not (tmp_path / "p.zarr").exists()
 
 
 def test_model_file_is_self_contained(store: Path, tmp_path: Path) -> None:
-    model = train(make("lstm_dynamic"), store, tmp_path)
-    first, trained = build.load_handler(model)
-    assert trained == make("lstm_dynamic")
+    model = trained(make("lstm_dynamic"), store, tmp_path)
+    first, settings = runs.load_handler(model)
+    assert settings == make("lstm_dynamic")
     content = torch.load(model, weights_only=True)
     assert content["seed"] == "seed0"
     assert {"version", "commit", "digest", "statistics"} <= content.keys()
@@ -122,10 +121,10 @@ def test_model_file_is_self_contained(store: Path, tmp_path: Path) -> None:
 def test_same_seed_same_model_and_other_seed_other_model(store: Path, tmp_path: Path) -> None:
     def weights(folder: str, seed: str) -> dict[str, torch.Tensor]:
         chosen = make("lstm_dynamic")
-        train(chosen, store, tmp_path / folder)
+        trained(chosen, store, tmp_path / folder)
         config, prepared = tmp_path / folder / "experiment.yaml", tmp_path / folder / "preprocess"
         out = tmp_path / folder / "again" / "model.pt"
-        build.run_training(config, store, prepared, "all", seed, out)
+        runs.train(config, store, prepared, "all", seed, out)
         state: dict[str, torch.Tensor] = torch.load(out, weights_only=True)["state"]
         return state
 
@@ -137,20 +136,20 @@ def test_same_seed_same_model_and_other_seed_other_model(store: Path, tmp_path: 
 def test_test_data_do_not_change_one_bit_of_training(store: Path, tmp_path: Path) -> None:
     """Poison test days of all basins and every day of the held-out basin."""
     chosen = make("lstm_dynamic")
-    clean = torch.load(train(chosen, store, tmp_path / "clean"), weights_only=True)
+    clean = torch.load(trained(chosen, store, tmp_path / "clean"), weights_only=True)
     splits = (tmp_path / "clean/preprocess/splits.csv").read_text().splitlines()
-    trained = {line.split(",")[0] for line in splits if ",train," in line}
+    learned_from = {line.split(",")[0] for line in splits if ",train," in line}
     poisoned = write_store(tmp_path / "poisoned.zarr")
     data = open_zarr(poisoned).load()
     late = data["time"] > np.datetime64("2001-03-31")
-    held_out = ~data["basin"].isin(list(trained))
+    held_out = ~data["basin"].isin(list(learned_from))
     assert held_out.sum() == 1
     import zarr
 
     group = zarr.open_group(poisoned, mode="r+")
     for name in ("precipitation", "temperature_max", "discharge"):
         group[name][:] = data[name].where(~(late | held_out), 150.0).to_numpy()
-    dirty = torch.load(train(chosen, poisoned, tmp_path / "dirty"), weights_only=True)
+    dirty = torch.load(trained(chosen, poisoned, tmp_path / "dirty"), weights_only=True)
     assert clean["statistics"] == dirty["statistics"]
     assert all(torch.equal(clean["state"][n], t) for n, t in dirty["state"].items())
 
@@ -177,21 +176,21 @@ def test_validation_keeps_the_best_epoch(store: Path, tmp_path: Path) -> None:
         "test": {"start": "2001-07-01", "end": "2002-03-10"},
     }
     chosen = experiment(data={"attributes": ["aridity"], "split": split})
-    model = train(chosen, store, tmp_path)
+    model = trained(chosen, store, tmp_path)
     lines = [json.loads(x) for x in (model.parent / "metrics.jsonl").read_text().splitlines()]
     assert all(line["validation"] > 0 for line in lines)
     assert lines[-1]["best"] == min(line["validation"] for line in lines)
 
 
 def test_unknown_fold_and_seed(store: Path, tmp_path: Path) -> None:
-    model = train(make("mlp_static"), store, tmp_path)
+    model = trained(make("mlp_static"), store, tmp_path)
     config, prepared = tmp_path / "experiment.yaml", tmp_path / "preprocess"
     with pytest.raises(ValueError, match=r"--fold: expected one of \['all'\], found 'fold01'"):
-        build.run_training(config, store, prepared, "fold01", "seed0", model)
+        runs.train(config, store, prepared, "fold01", "seed0", model)
     with pytest.raises(
         ValueError, match="--seed: expected seed<integer>, for example seed0, found 'first'"
     ):
-        seed_number("first")
+        runs.seed_number("first")
 
 
 LOSSES = ["mse", "rmse", "rmse_comb", "nse_batch", "nse_sqrt_batch"]
@@ -205,6 +204,6 @@ def test_every_loss_and_optimizer_trains(
 ) -> None:
     settings = QUICK | {"loss": {"name": loss}, "optimizer": {"name": optimizer}}
     chosen = make("mlp_static").model_copy(update={"train": experiment(train=settings).train})
-    model = train(chosen, store, tmp_path)
+    model = trained(chosen, store, tmp_path)
     lines = [json.loads(x) for x in (model.parent / "metrics.jsonl").read_text().splitlines()]
     assert np.isfinite([line["loss"] for line in lines]).all()
