@@ -72,6 +72,7 @@ def build_network(
     return Lstm(
         len(data.forcings), len(data.attributes), num_dynamic, num_static,
         hidden_size=settings.hidden_size, dropout=settings.dropout,
+        bfloat16=settings.precision == "bfloat16",
     )  # fmt: skip
 
 
@@ -189,10 +190,13 @@ def build_optimizer(experiment: Experiment, handler: ModelHandler) -> torch.opti
     weights = handler.parameters()
     match settings:
         case schema.Adam():
-            return torch.optim.Adam(weights, lr=settings.learning_rate)
+            return torch.optim.Adam(weights, lr=settings.learning_rate, fused=True)
         case schema.AdamW():
             return torch.optim.AdamW(
-                weights, lr=settings.learning_rate, weight_decay=settings.weight_decay
+                weights,
+                lr=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                fused=True,
             )
         case schema.Adadelta():
             return torch.optim.Adadelta(weights, lr=settings.learning_rate)

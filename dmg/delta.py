@@ -6,7 +6,7 @@ Shape legend: T time, B basins, E components, D dynamic scores, S static scores.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,8 +56,9 @@ class DeltaModel(torch.nn.Module):
         Map from scores to parameters; none: every parameter without default is static, with
         one component.
     warmup_gradient
-        Whether the warm-up steps of a window run with gradient, dynamic parameters and routing;
-        otherwise they only prepare the stores, with the parameters of the last warm-up step.
+        What learns from the warm-up steps of a window: "none"; the "network", whose memory passes
+        the gradient on; or "all", as if they were scored. But for the last, the warm-up only fills
+        the stores, with the parameters of its last step, and runoff is not routed.
     dynamic_dropout
         Chance that a dynamic parameter is held at its last value, for one basin of one training
         step [1].
@@ -79,7 +80,7 @@ class DeltaModel(torch.nn.Module):
         *,
         normalizer: Normalizer,
         parameters: ParameterMap | None = None,
-        warmup_gradient: bool = False,
+        warmup_gradient: Literal["none", "network", "all"] = "network",
         dynamic_dropout: float = 0.0,
         outputs: Sequence[str] = ("streamflow",),
     ) -> None:
@@ -104,7 +105,7 @@ class DeltaModel(torch.nn.Module):
         state = state or State()
         _check_continues(batch, state)
         warmup = batch.warmup
-        if warmup and not self.warmup_gradient:
+        if warmup and self.warmup_gradient != "all":
             return self._run(batch.slice(warmup), self._warm_up(batch.slice(0, warmup), state))
         output = self._run(batch.slice(0), state)
         fluxes = {name: flux[warmup:] for name, flux in output.fluxes.items()}
@@ -131,7 +132,6 @@ class DeltaModel(torch.nn.Module):
             return Output({self.outputs[0]: flow}, State(nn=memory, static=static, time=time))
         dynamic = self._drop_dynamic(self.parameter_map.dynamic(scores.dynamic), batch)
         fluxes, stores = self._simulate(batch, dict(static) | dynamic, state.phy)
-        fluxes = {name: flux.mean(-1) for name, flux in fluxes.items()}
         fluxes, transit = self._route(fluxes, static, state.routing)
         if self.aggregate is not None:
             fluxes = {name: self.aggregate(flux) for name, flux in fluxes.items()}
@@ -139,7 +139,9 @@ class DeltaModel(torch.nn.Module):
 
     def _warm_up(self, batch: Batch, state: State) -> State:
         """Fill the stores, with the parameters of the last warm-up step and without gradient."""
-        scores, memory = self._scores(batch, state, last_only=True)
+        learns = torch.is_grad_enabled() and self.warmup_gradient == "network"
+        with torch.set_grad_enabled(learns):
+            scores, memory = self._scores(batch, state, last_only=True)
         stores = None
         if self.phy_model is not None:
             with torch.no_grad():
@@ -167,11 +169,12 @@ class DeltaModel(torch.nn.Module):
         stores: Any,
         outputs: Sequence[str] | None = None,
     ) -> tuple[dict[str, Tensor], Any]:
+        """Run the process model: mean fluxes `[T, B]`, and stores `[B, E]`."""
         assert self.phy_model is not None
         own = {n: p for n, p in parameters.items() if n in self.phy_model.PARAMETERS}
         forcing = batch.forcing | batch.constants
         wanted = self.outputs if outputs is None else outputs
-        fluxes, stores = self.phy_model(forcing, own, stores, outputs=wanted)
+        fluxes, stores = self.phy_model(forcing, own, stores, outputs=wanted, mean=True)
         return fluxes, stores
 
     def _route(

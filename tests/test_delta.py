@@ -50,10 +50,10 @@ def normalizer(num_attributes: int = 0) -> Normalizer:
     )
 
 
-@pytest.mark.parametrize("warmup_gradient", [False, True])
-def test_end_to_end_agrees_with_the_published_program(warmup_gradient: bool) -> None:
+@pytest.mark.parametrize("warmup_gradient", ["none", "network", "all"])
+def test_end_to_end_agrees_with_the_published_program(warmup_gradient: str) -> None:
     """Order of the scores, dynamic and static parameters, warm-up, mean over components."""
-    case = CASES[f"e2e_Hbv_warm_up_states_{not warmup_gradient}"]
+    case = CASES[f"e2e_Hbv_warm_up_states_{warmup_gradient != 'all'}"]
     t, b, k = torch.meshgrid(torch.arange(24), torch.arange(2), torch.arange(28), indexing="ij")
     table = torch.sin(1.3 * (k + 1) + 0.5 * b + 0.05 * t)
     f12 = {n: f.repeat(2, 1) for n, f in forcing_f12().items()}
@@ -136,13 +136,13 @@ class TestStream:
 
 class TestWarmUp:
     def test_output_covers_the_scored_steps(self) -> None:
-        for warmup_gradient in (False, True):
+        for warmup_gradient in ("network", "all"):
             out = model(warmup_gradient=warmup_gradient)(batch(warmup=20))
             assert out.fluxes["streamflow"].shape == (40, 3)
             assert torch.equal(out.state.time, torch.full((3,), 10_060))
 
-    def test_stores_get_no_gradient_from_the_warm_up_unless_asked(self) -> None:
-        def gradient(warmup_gradient: bool) -> Tensor:
+    def test_what_learns_from_the_warm_up(self) -> None:
+        def gradient(warmup_gradient: str) -> Tensor:
             window = batch(warmup=59)
             window.forcing["precipitation"].requires_grad_()
             out = model(warmup_gradient=warmup_gradient)(window)
@@ -151,7 +151,14 @@ class TestWarmUp:
             assert grad is not None
             return grad[:59].abs().sum()
 
-        assert gradient(True) > gradient(False)
+        flows = [
+            model(warmup_gradient=kind)(batch(warmup=20)).fluxes["streamflow"].detach()
+            for kind in ("none", "network")
+        ]
+        assert torch.equal(*flows)
+
+        assert gradient("all") > gradient("network") > gradient("none")
+        assert gradient("none") == 0
 
     def test_network_only_model_warms_its_memory(self) -> None:
         torch.manual_seed(0)

@@ -25,6 +25,9 @@ class Lstm(Section):
     name: Literal["lstm"] = "lstm"
     hidden_size: int = Field(256, ge=1, description="Hidden units")
     dropout: float = Field(0.5, ge=0, lt=1, description="Variational dropout of the weights [1]")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Arithmetic of the recurrent layer; bfloat16 is quicker, and coarser"
+    )
 
 
 class Mlp(Section):

@@ -107,10 +107,10 @@ class Train(Section):
     batch_size: int = Field(100, ge=1, description="Windows a step, over all processes")
     window: int = Field(365, ge=1, description="Scored days of a window [d]")
     warmup: int = Field(365, ge=0, description="Days simulated before the scored ones [d]")
-    warmup_gradient: bool = Field(
-        False,
-        description="Warm-up with gradient, dynamic parameters and routing; otherwise only the"
-        " state is kept",
+    warmup_gradient: Literal["none", "network", "all"] = Field(
+        "network",
+        description="What learns from the warm-up days: nothing; the network's memory; or all, with"
+        " dynamic parameters and routing, whose stores are otherwise filled with static ones",
     )
     clip_norm: float | None = Field(None, gt=0, description="Largest norm of the gradient")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="One training run for each")

@@ -29,6 +29,8 @@ class Lstm(Network):
         H.
     dropout
         Chance that a weight of the recurrent layer is dropped in a training step [1].
+    bfloat16
+        Whether the recurrent layer computes in bfloat16 (weights and results stay float32).
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Lstm(Network):
         *,
         hidden_size: int = 256,
         dropout: float = 0.0,
+        bfloat16: bool = False,
     ) -> None:
         super().__init__(num_dynamic, num_static)
         self.linear_in = nn.Linear(num_forcings + num_attributes, hidden_size)
@@ -47,6 +50,7 @@ class Lstm(Network):
         self.dynamic_head = nn.Linear(hidden_size, num_dynamic) if num_dynamic else None
         self.static_head = nn.Linear(hidden_size, num_static) if num_static else None
         self.dropout = dropout
+        self.in_bfloat16 = bfloat16
 
     def forward(
         self,
@@ -78,5 +82,6 @@ class Lstm(Network):
         if self.training and self.dropout > 0:
             weights = drop(weights[:2], self.dropout, seed) + weights[2:]
         # torch.lstm is what nn.LSTM calls; here it gets the masked weights
-        hidden, h, c = torch.lstm(x, state, weights, True, 1, 0.0, self.training, False, False)
-        return hidden, (h, c)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
+            hidden, h, c = torch.lstm(x, state, weights, True, 1, 0.0, self.training, False, False)
+        return hidden.to(x.dtype), (h.to(x.dtype), c.to(x.dtype))

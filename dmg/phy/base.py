@@ -18,7 +18,7 @@ from dmg.scan import BACKENDS, scan
 class Trajectory(NamedTuple):
     """Result of running a process model."""
 
-    fluxes: dict[str, Tensor]  # [T, B, E] by name
+    fluxes: dict[str, Tensor]  # [T, B, E] by name; [T, B] where averaged
     state: Any  # the model's State after the last step, [B, E] each
 
 
@@ -70,6 +70,7 @@ class ProcessModel(nn.Module):
         state: Any = None,
         backend: str = "auto",
         outputs: Sequence[str] | None = None,
+        mean: bool = False,
     ) -> Trajectory:
         """Run the model over a period.
 
@@ -87,6 +88,9 @@ class ProcessModel(nn.Module):
             fastest one at hand.
         outputs
             Fluxes to return; none: all.
+        mean
+            Average the fluxes over components, `[T, B]`; the fused loop then never writes
+            `[T, B, E]`.
 
         Raises
         ------
@@ -100,7 +104,7 @@ class ProcessModel(nn.Module):
         if state is None:
             like = next(iter(parameters.values()))
             state = self.initial_state(like.shape[-2], like.shape[-1], like)
-        return Trajectory(*scan(self.step, state, forcing, parameters, outputs, backend))
+        return Trajectory(*scan(self.step, state, forcing, parameters, outputs, backend, mean=mean))
 
     def _checked_forcing(self, forcing: Mapping[str, Tensor]) -> dict[str, Tensor]:
         missing = [name for name in self.forcings if name not in forcing]

@@ -76,6 +76,18 @@ def test_is_causal_and_basins_are_independent() -> None:
     assert not torch.equal(before[3:, 0], after[3:, 0])
 
 
+def test_bfloat16_is_close_and_learns() -> None:
+    net, x, a = lstm(), inputs(), attributes()
+    exact = net(x, a)[0].dynamic
+    net.in_bfloat16 = True
+    coarse = net(x, a)[0].dynamic
+    assert coarse.dtype == torch.float32
+    assert not torch.equal(coarse, exact)
+    torch.testing.assert_close(coarse, exact, rtol=0.03, atol=0.01)
+    coarse.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.lstm.parameters())
+
+
 def test_last_only_gives_the_last_step() -> None:
     net, x, a = lstm().eval(), inputs(), attributes()
     assert torch.equal(net(x, a, last_only=True)[0].dynamic, net(x, a)[0].dynamic[-1:])

@@ -180,6 +180,15 @@ def test_only_wanted_fluxes_are_returned(model: ProcessModel) -> None:
     assert list(out.fluxes) == ["aet"]
 
 
+@pytest.mark.parametrize("backend", ["eager", "auto"])
+def test_mean_over_components(model: ProcessModel, backend: str) -> None:
+    forcing, parameters = weather(30, 3), random_parameters(model, 3, 5)
+    full = model(forcing, parameters, backend=backend).fluxes
+    mean = model(forcing, parameters, backend=backend, mean=True).fluxes
+    for name, flux in full.items():
+        torch.testing.assert_close(mean[name], flux.mean(-1), rtol=1e-12, atol=1e-14)
+
+
 class TestBadInput:
     def test_missing_forcing(self, model: ProcessModel) -> None:
         forcing = weather(3, 1)
