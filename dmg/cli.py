@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dmg.errors import one_line
+
 PLAIN: dict[str, Any] = {
     "add_completion": False,
     "no_args_is_help": True,
@@ -57,8 +59,7 @@ def main() -> None:
     except (ValueError, OSError) as error:
         if os.environ.get("DMG_DEBUG") == "1":
             raise
-        line = " ".join(str(error).split())
-        print(f"dmg: error: {line}", file=sys.stderr)
+        print(f"dmg: error: {one_line(error)}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -24,6 +24,7 @@ import submitit
 import torch
 
 from dmg import distributed
+from dmg.errors import one_line
 from dmg.files import atomic
 from dmg.interrupt import INTERRUPTED, Interrupted, leave_on_signal
 
@@ -148,7 +149,7 @@ class _EndNote:
             note["status"] = INTERRUPTED
         elif error is not None:
             expected = isinstance(error, ValueError | OSError)
-            line = " ".join(str(error).split())
+            line = one_line(error)
             text = line if expected else f"{type(error).__name__}: {line}"
             note |= {"status": 1, "error": text, "expected": expected}
         with atomic(self._folder / f"end-{self._rank}.json") as temporary:
