@@ -24,6 +24,7 @@ import submitit
 import torch
 
 from dmg import distributed
+from dmg.denormals import flush_denormals
 from dmg.errors import one_line
 from dmg.files import atomic
 from dmg.interrupt import INTERRUPTED, Interrupted, leave_on_signal
@@ -95,6 +96,7 @@ class TrainJob:
             with ExitStack() as stack:
                 if folder is not None:
                     stack.enter_context(_EndNote(folder, rank))
+                stack.enter_context(flush_denormals())  # before any thread of PyTorch's starts
                 stack.enter_context(leave_on_signal())
                 stack.enter_context(_threads(self.threads, self.processes))
                 if rank == 0:

@@ -13,6 +13,7 @@ from dmg.build import build_handler, build_loader, build_trainer
 from dmg.checkpoint import load_model, save_model
 from dmg.config import Experiment, load_experiment, parse, resolved
 from dmg.data.statistics import read_statistics
+from dmg.denormals import flush_denormals
 from dmg.distributed import device, is_main
 from dmg.files import atomic
 from dmg.handler import ModelHandler
@@ -57,6 +58,7 @@ def train(config: Path, store: Path, preprocessed: Path, fold: str, seed: str, m
             temporary.write_text(json.dumps(about) + "\n", encoding="utf-8")
 
 
+@flush_denormals()
 def predict(
     experiment: Experiment, model: Path, store: Path, preprocessed: Path, out: Path
 ) -> None:
