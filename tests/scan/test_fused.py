@@ -65,6 +65,26 @@ def test_threads_change_nothing(model: ProcessModel, dtype: torch.dtype) -> None
     assert same(found, expected)
 
 
+def test_flushing_of_denormals_holds_for_every_thread() -> None:
+    """The setting belongs to a thread; those of the kernel follow the caller."""
+    case = model_case(MODELS["hbv_1_0"](), (60, 300, 3)).to(torch.float32)
+    tiny = case.state._replace(SUZ=torch.full((300, 3), 1e-38, dtype=torch.float32))
+    case = case._replace(state=tiny)
+    case.forcing["precipitation"].zero_()
+    case.parameters["PERC"].zero_()
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(3)
+    try:
+        _, last = scan(*case, backend="fused")
+    finally:
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(False)
+    _, exact = scan(*case, backend="fused")
+    assert (exact.SUZ > 0).any()
+    stored = last.SUZ.view(torch.int32)  # comparisons would flush, too
+    assert ((stored == 0) | (stored >= 0x00800000)).all()
+
+
 def part(case: Case, basins: slice | Tensor) -> Case:
     return Case(
         case.step,

@@ -86,10 +86,14 @@ extern "C" int lanes() { return LANES; }
 extern "C" void run(const BackwardCall* call) {
   const BackwardCall& c = *call;
   const int64_t count = tiles(c.size), W = widest(c.size);
+  const unsigned mode = float_mode();
 #pragma omp parallel num_threads(c.size.threads) if (c.size.threads > 1 && count > 1)
   {
+    const unsigned own = float_mode();
+    set_float_mode(mode);
     Scratch scratch(Trail::size(c.every, W));
 #pragma omp for schedule(dynamic)
     for (int64_t i = 0; i < count; ++i) run_tile(c, i, scratch.start);
+    set_float_mode(own);
   }
 }

@@ -44,10 +44,14 @@ extern "C" int lanes() { return LANES; }
 extern "C" void run(const ForwardCall* call) {
   const ForwardCall& c = *call;
   const int64_t count = tiles(c.size);
+  const unsigned mode = float_mode();
 #pragma omp parallel num_threads(c.size.threads) if (c.size.threads > 1 && count > 1)
   {
+    const unsigned own = float_mode();
+    set_float_mode(mode);
     Scratch scratch((NUM_STATES + NUM_INPUTS + NUM_FLUXES) * widest(c.size));
 #pragma omp for schedule(dynamic)
     for (int64_t i = 0; i < count; ++i) run_tile(c, i, scratch.start);
+    set_float_mode(own);
   }
 }
