@@ -13,7 +13,8 @@ from torch import Tensor
 
 from dmg.scan import eager
 from dmg.scan.aten import UnsupportedError
-from dmg.scan.kernels import Extent, Kernel, Kernels, Layout, backward_call, forward_call
+from dmg.scan.gpu import loop as gpu
+from dmg.scan.kernels import Extent, Kernels, Layout, backward_call, forward_call
 from dmg.scan.report import report_once
 from dmg.scan.trace import rebuilt
 
@@ -60,16 +61,14 @@ class Loop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, run: Run, with_gradient: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Run the loop; states are stored now and then if a gradient may be asked for."""
-        kernel = run.kernels.forward(run.positions(run.outputs))
-        layout = Layout(run.extent, tensors[0].dtype, kernel.lanes)
-        checkpoints = None
-        if with_gradient and any(ctx.needs_input_grad):
-            size = layout.tiles * run.num_checkpoints() * run.num_states * layout.width
-            checkpoints = tensors[0].new_empty(size)
+        keep = with_gradient and any(ctx.needs_input_grad)
+        forward = gpu.forward if gpu.serves(tensors[0].device) else _forward
+        results, checkpoints = forward(run, tensors, keep)
+        if keep:
             ctx.save_for_backward(*tensors, checkpoints)
             ctx.set_materialize_grads(False)
-            ctx.run, ctx.layout = run, layout
-        return _forward(run, kernel, layout, tensors, checkpoints)
+            ctx.run = run
+        return results
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -78,8 +77,9 @@ class Loop(torch.autograd.Function):
         needed = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # gradients of gradients
             return None, None, *_eager_backward(ctx.run, tensors, needed, gradients)
+        backward = gpu.backward if gpu.serves(tensors[0].device) else _backward
         try:
-            found = _backward(ctx.run, ctx.layout, tensors, checkpoints, needed, gradients)
+            found = backward(ctx.run, tensors, checkpoints, needed, gradients)
         except UnsupportedError as error:
             report_once(f"no compiled gradient, recomputing with the eager loop: {error}")
             found = _eager_backward(ctx.run, tensors, needed, gradients)
@@ -87,8 +87,10 @@ class Loop(torch.autograd.Function):
 
 
 def _forward(
-    run: Run, kernel: Kernel, layout: Layout, tensors: Sequence[Tensor], checkpoints: Tensor | None
-) -> tuple[Tensor, ...]:
+    run: Run, tensors: Sequence[Tensor], keep: bool
+) -> tuple[tuple[Tensor, ...], Tensor | None]:
+    kernel = run.kernels.forward(run.positions(run.outputs))
+    layout = Layout(run.extent, tensors[0].dtype, kernel.lanes)
     new, num_states = tensors[0].new_empty, run.num_states
     fluxes = [new(run.shape(run.flux_axes)) for _ in run.outputs]
     last = [new(run.shape("be")) for _ in range(num_states)]
@@ -99,13 +101,14 @@ def _forward(
         layout.series([(f, run.flux_axes) for f in fluxes]),
         layout.series([(s, "be") for s in last]),
     ]
+    size = layout.tiles * run.num_checkpoints() * num_states * layout.width
+    checkpoints = new(size) if keep else None
     forward_call(kernel, layout, series, checkpoints, run.every, run.extent.components)
-    return *fluxes, *last
+    return (*fluxes, *last), checkpoints
 
 
 def _backward(
     run: Run,
-    layout: Layout,
     tensors: Sequence[Tensor],
     checkpoints: Tensor,
     needed: Sequence[bool],
@@ -117,6 +120,7 @@ def _backward(
     kernel = run.kernels.backward(
         run.positions([*given]), inputs, tuple(axes[i].startswith("t") for i in inputs)
     )
+    layout = Layout(run.extent, tensors[0].dtype, kernel.lanes)
     zero = tensors[0].new_zeros(()).expand(run.shape("be"))
     last = [zero if g is None else g for g in gradients[len(run.outputs) :]]
     scale = run.extent.components if run.mean else 1

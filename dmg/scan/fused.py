@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dmg.scan.adjoint import Loop, Run
 from dmg.scan.aten import UnsupportedError
+from dmg.scan.gpu import loop as gpu
 from dmg.scan.kernels import Extent
 from dmg.scan.programs import kernels_of
 from dmg.scan.trace import Signature, rebuilt
@@ -52,12 +53,18 @@ def scan(
     names = kernels.program.fluxes if outputs is None else tuple(outputs)
     run = Run(
         step, tuple(s.detach() for s in state), kernels, extent, tuple(axes), names, mean,
-        min(checkpoint_every or math.ceil(math.sqrt(extent.steps)), extent.steps),
+        min(checkpoint_every or _checkpoint_every(tensors[0], len(state), extent), extent.steps),
     )  # fmt: skip
     sized = (t.expand(run.shape(a)) for t, a in zip(tensors, axes, strict=True))
     results = Loop.apply(run, torch.is_grad_enabled(), *sized)  # type: ignore[no-untyped-call]
     fluxes = dict(zip(names, results[: len(names)], strict=True))
     return fluxes, rebuilt(state, results[len(names) :])
+
+
+def _checkpoint_every(like: Tensor, num_states: int, extent: Extent) -> int:
+    if gpu.serves(like.device):
+        return gpu.checkpoint_every(extent, num_states, like.dtype)
+    return math.ceil(math.sqrt(extent.steps))
 
 
 def _check(tensors: Sequence[Tensor]) -> None:
@@ -69,8 +76,11 @@ def _check(tensors: Sequence[Tensor]) -> None:
     for tensor in tensors:
         if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.is_neg():
             raise UnsupportedError(f"only plain tensors can be fused, found {type(tensor)}")
-        if tensor.device.type != "cpu":
+        if tensor.device.type not in ("cpu", "cuda"):
             raise UnsupportedError(f"no compiled loop for the device {tensor.device}")
+    devices = {str(t.device) for t in tensors}
+    if len(devices) > 1:
+        raise UnsupportedError(f"tensors must be on one device, found {sorted(devices)}")
     dtypes = {t.dtype for t in tensors}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
         raise UnsupportedError(f"tensors must be all float32 or all float64, found {dtypes}")

@@ -1,0 +1,1 @@
+"""Compiled loops on a GPU: Triton kernels of the same programs as on the CPU."""
