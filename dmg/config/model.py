@@ -16,7 +16,14 @@ class Hbv10(Section):
     dynamic: tuple[str, ...] = Field((), description="Parameters that change in time")
 
 
-Phy = Hbv10  # a discriminated union once there is a second model
+class Hbv11p(Section):
+    """δHBV 1.1p (Song et al. 2026)."""
+
+    name: Literal["hbv_1_1p"] = "hbv_1_1p"
+    dynamic: tuple[str, ...] = Field((), description="Parameters that change in time")
+
+
+Phy = Annotated[Hbv10 | Hbv11p, Field(discriminator="name")]
 
 
 class Lstm(Section):
