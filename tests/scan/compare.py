@@ -59,7 +59,7 @@ def results(case: Case, backend: str, **options: Any) -> tuple[list[Tensor], lis
         fluxes = {n: f.expand(len(f), *leaves[0].shape) for n, f in fluxes.items()}
     values = [*fluxes.values(), *(s.expand(leaves[0].shape) for s in last)]
     g = torch.Generator().manual_seed(7)
-    weights = [torch.rand(v.shape, generator=g, dtype=torch.float64).to(v.dtype) for v in values]
+    weights = [torch.rand(v.shape, generator=g, dtype=torch.float64).to(v) for v in values]
     gradients = torch.autograd.grad(values, leaves, weights, allow_unused=True)
     return [v.detach() for v in values], [
         torch.zeros_like(leaf) if g is None else g

@@ -118,7 +118,7 @@ def values_and_slopes(
     forcing = {
         f"{v} {n}": {"x": x, "y": y}[v].clone().requires_grad_() for n in names for v in "xy"
     }
-    parameters = {"unused": torch.ones(x.shape[1], 1, dtype=x.dtype)}
+    parameters = {"unused": x.new_ones(x.shape[1], 1)}
     fluxes, _ = scan(step, Empty(), forcing, parameters, backend=backend)
     results = [f for f in fluxes.values() if f.requires_grad]
     sums = [f.sum() for f in results]
