@@ -40,13 +40,16 @@ class ModelHandler(nn.Module):
         """
         state = State()
         for batch in reference:
-            state = self.model.resolve(batch, state)
+            state = self.model.resolve(batch.to(self._device()), state)
         return State(static=state.static)
 
     @torch.no_grad()
     def stream(self, batches: Iterable[Batch], state: State | None = None) -> Iterator[Output]:
         """Simulate consecutive chunks; each output's state is where the next one starts."""
         for batch in batches:
-            output = self(batch, state)
+            output = self(batch.to(self._device()), state)
             state = output.state
             yield output
+
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device
