@@ -1,0 +1,29 @@
+"""Examples in the documentation run as they are printed."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def run(page: str) -> dict[str, Any]:
+    """Run the first Python block of a page; give its names."""
+    block = re.search(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.S)
+    assert block is not None
+    names: dict[str, Any] = {"__name__": page}
+    exec(block[1], names)
+    return names
+
+
+def test_a_model_of_another_domain() -> None:
+    names = run("scan.md")
+    assert names["fluxes"]["eaten"].shape == (1000, 50, 4)
+    gradient = names["parameters"]["attack"].grad
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0
+    fluxes, _ = names["scan"](
+        names["step"], names["start"], names["forcing"], names["parameters"], backend="eager"
+    )
+    expected = fluxes["eaten"].detach()
+    assert (names["fluxes"]["eaten"] - expected).abs().max() < 1e-3 * expected.abs().max()
