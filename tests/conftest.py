@@ -11,6 +11,8 @@ NEIGHBOUR = REPOSITORY.parent / "shared" / "data"  # archives that lie beside th
 
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+# compiled programs are named by their content: kept from one run to the next, away from the user's
+os.environ.setdefault("DMG_CACHE_DIR", str(REPOSITORY / ".pytest_cache" / "dmg"))
 
 
 def find_data_root() -> Path | None:

@@ -14,9 +14,9 @@ from torch import Tensor
 from dmg.scan import eager
 from dmg.scan.aten import UnsupportedError
 from dmg.scan.gpu import loop as gpu
-from dmg.scan.kernels import Extent, Kernels, Layout, backward_call, forward_call
+from dmg.scan.kernels import Kernels, Layout, backward_call, forward_call
 from dmg.scan.report import report_once
-from dmg.scan.trace import rebuilt
+from dmg.scan.shapes import Extent, rebuilt
 
 
 class Run(NamedTuple):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dmg.files import atomic
 from dmg.scan.aten import UnsupportedError
+from dmg.scan.cache import cache_folder, sealed, unsealed
 
 # No -ffast-math: NaN must propagate, and linking with it changes rounding for the whole process.
 # Contraction is off so that results follow PyTorch's: ties stay ties, with their subgradients.
@@ -37,14 +38,6 @@ def load(source: str) -> ctypes.CDLL:
     if isinstance(found, str):
         raise UnsupportedError(found)
     return found
-
-
-def cache_folder() -> Path:
-    """Folder of compiled programs: DMG_CACHE_DIR, else the user's cache folder."""
-    if named := os.environ.get("DMG_CACHE_DIR"):
-        return Path(named)
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "dmg"
 
 
 @cache
@@ -97,14 +90,8 @@ def _instruction_set() -> str:
 
 
 def _cached(path: Path) -> ctypes.CDLL | None:
-    """Return the library if it is whole: its file ends with the hash of what comes before."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(content[:-32]).digest() != content[-32:]:
-        return None
-    return ctypes.CDLL(str(path))
+    """Return the library if its file is whole."""
+    return None if unsealed(path) is None else ctypes.CDLL(str(path))
 
 
 def _stored(source: str, command: tuple[str, ...], path: Path) -> ctypes.CDLL:
@@ -128,8 +115,7 @@ def _compile(source: str, command: tuple[str, ...], path: Path) -> None:
         _run([*arguments, "-fopenmp"])
     except subprocess.CalledProcessError:
         _run(arguments)  # a compiler without OpenMP: one thread
-    content = path.read_bytes()
-    path.write_bytes(content + hashlib.sha256(content).digest())
+    path.write_bytes(sealed(path.read_bytes()))
 
 
 def _run(arguments: list[str]) -> str:

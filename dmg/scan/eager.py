@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dmg.scan.shapes import extent_of, rebuilt
+
 Step = Callable[[Any, Mapping[str, Tensor], Mapping[str, Tensor]], tuple[Any, Any]]
 
 
@@ -45,19 +47,32 @@ def scan(
     -------
     fluxes, state
         Kept fluxes `[T, B, E]` by name, and the state after the last step.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together, or nothing is a series of at least one step.
     """
+    extent = extent_of(state if isinstance(state, tuple) else (), forcing, parameters)
     kept: list[tuple[Tensor, ...]] = []
     names: Sequence[str] = outputs or ()
     for forcing_t, parameters_t in zip(
         _steps(forcing, series_ndim=2, component=True),
         _steps(parameters, series_ndim=3, component=False),
-        strict=False,
+        strict=False,  # one of them may be endless
     ):
         state, flux = step(state, forcing_t, parameters_t)
         names = outputs if outputs is not None else flux._fields
         kept.append(tuple(getattr(flux, name) for name in names))
-    series = zip(*kept, strict=True)
-    return {name: torch.stack(s) for name, s in zip(names, series, strict=True)}, state
+    series = (_joined(s).expand(extent) for s in zip(*kept, strict=True))
+    if isinstance(state, tuple):
+        state = rebuilt(state, [s.expand(extent[1:]) for s in state])
+    return dict(zip(names, series, strict=True)), state
+
+
+def _joined(steps: tuple[Tensor, ...]) -> Tensor:
+    series = torch.stack(steps)
+    return series.reshape(-1, 1, 1) if series.ndim == 1 else series  # a number in each step
 
 
 def _steps(

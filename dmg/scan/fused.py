@@ -15,9 +15,9 @@ from torch import Tensor
 from dmg.scan.adjoint import Loop, Run
 from dmg.scan.aten import UnsupportedError
 from dmg.scan.gpu import loop as gpu
-from dmg.scan.kernels import Extent
 from dmg.scan.programs import kernels_of
-from dmg.scan.trace import Signature, rebuilt
+from dmg.scan.shapes import Extent, extent_of, rebuilt
+from dmg.scan.trace import Signature
 
 DTYPES = (torch.float32, torch.float64)
 
@@ -41,8 +41,8 @@ def scan(
     if not isinstance(state, tuple):
         raise UnsupportedError(f"the state must be a (named) tuple of tensors, found {type(state)}")
     tensors = [*state, *forcing.values(), *parameters.values()]
+    extent = extent_of(state, forcing, parameters)
     _check(tensors)
-    extent = _extent(state, forcing, parameters)
     axes = ["be" for _ in state]
     axes += ["tb" if f.ndim == 2 else "b" for f in forcing.values()]
     axes += ["tbe" if p.ndim == 3 else "be" for p in parameters.values()]
@@ -69,8 +69,6 @@ def _checkpoint_every(like: Tensor, num_states: int, extent: Extent) -> int:
 
 def _check(tensors: Sequence[Tensor]) -> None:
     """Refuse what compiled loops cannot read."""
-    if not tensors:
-        raise UnsupportedError("a scan needs a state, forcing or parameter")
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         raise UnsupportedError("torch.compile and torch.func cannot look into a compiled loop")
     for tensor in tensors:
@@ -84,25 +82,3 @@ def _check(tensors: Sequence[Tensor]) -> None:
     dtypes = {t.dtype for t in tensors}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
         raise UnsupportedError(f"tensors must be all float32 or all float64, found {dtypes}")
-
-
-def _extent(
-    state: Sequence[Tensor], forcing: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
-) -> Extent:
-    lengths = {len(f) for f in forcing.values() if f.ndim == 2}
-    lengths |= {len(p) for p in parameters.values() if p.ndim == 3}
-    ranks = [(s, 2, 2) for s in state]
-    ranks += [(f, 1, 2) for f in forcing.values()] + [(p, 2, 3) for p in parameters.values()]
-    shapes = [t.shape[-2:] for t in (*state, *parameters.values())]
-    shapes += [torch.Size((f.shape[-1], 1)) for f in forcing.values() if f.ndim]
-    try:
-        basins, components = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError):
-        basins = components = 0
-    fits = all(low <= t.ndim <= high for t, low, high in ranks)
-    if not fits or len(lengths) != 1 or 0 in (basins, components, *lengths):
-        raise UnsupportedError(
-            "a scan takes states [B, E], forcings [T, B] or [B] and parameters [T, B, E] or"
-            f" [B, E] of at least one step, found {[tuple(t.shape) for t, *_ in ranks]}"
-        )
-    return Extent(lengths.pop(), basins, components)

@@ -12,17 +12,10 @@ from torch import Tensor
 
 from dmg.scan.compile import load
 from dmg.scan.emit import backward_source, forward_source
+from dmg.scan.shapes import Extent
 from dmg.scan.trace import Program
 
 WIDTH = {torch.float32: 128, torch.float64: 32}  # elements of a tile, about
-
-
-class Extent(NamedTuple):
-    """Sizes of a run."""
-
-    steps: int
-    basins: int
-    components: int
 
 
 class _Size(ctypes.Structure):

@@ -16,6 +16,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from dmg.scan.aten import Reader, UnsupportedError
 from dmg.scan.ir import Graph, specialise
+from dmg.scan.shapes import rebuilt
 
 aten = torch.ops.aten
 CURVES = [aten.elu, aten.gelu, aten.hardtanh, aten.leaky_relu, aten.hardswish,
@@ -118,13 +119,6 @@ def _arguments(
     forcing = dict(zip(signature.forcing, leaves[first:second], strict=True))
     parameters = dict(zip(signature.parameters, leaves[second:], strict=True))
     return rebuilt(state, leaves[:first]), forcing, parameters
-
-
-def rebuilt(state: tuple[Tensor, ...], values: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Return values as the same kind of tuple as a state."""
-    make = getattr(type(state), "_make", tuple)
-    result: tuple[Tensor, ...] = make(values)
-    return result
 
 
 def _sized(value: Any, dtype: torch.dtype) -> Tensor:

@@ -229,6 +229,11 @@ class TestBadInput:
             type(model)(dt=7.0)
 
 
-def test_series_without_time_axis_never_end() -> None:
-    fluxes, _ = scan(lambda s, f, p: (s, s), (), {"a": torch.zeros(0, 2)}, {"b": torch.ones(2, 1)})
-    assert fluxes == {}
+@pytest.mark.parametrize("shape", [(2,), (0, 2)], ids=["constant", "no steps"])
+@pytest.mark.parametrize("backend", ["eager", "fused", "auto"])
+def test_without_a_series(shape: tuple[int, ...], backend: str) -> None:
+    with pytest.raises(ValueError, match="a series of at least one step"):
+        scan(
+            lambda s, f, p: (s, s), (), {"a": torch.zeros(shape)}, {"b": torch.ones(2, 1)},
+            backend=backend,
+        )  # fmt: skip

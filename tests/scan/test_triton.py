@@ -18,7 +18,7 @@ from dmg.scan.gpu.emit import Plan, backward_source, forward_source
 from dmg.scan.gpu.expressions import FORMS
 from dmg.scan.gpu.loop import STORE_ALL, checkpoint_every, tile_of
 from dmg.scan.ir import OPERATIONS
-from dmg.scan.kernels import Extent
+from dmg.scan.shapes import Extent
 from dmg.scan.trace import Program, Signature, trace
 from tests.scan.test_operations import OPERATIONS as EXAMPLES
 from tests.scan.test_operations import Empty, operations

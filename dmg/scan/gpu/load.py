@@ -14,7 +14,7 @@ from typing import Any
 
 from dmg.files import atomic
 from dmg.scan.aten import UnsupportedError
-from dmg.scan.compile import cache_folder
+from dmg.scan.cache import cache_folder
 
 
 def interpreted() -> bool:

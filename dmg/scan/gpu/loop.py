@@ -18,7 +18,8 @@ from torch import Tensor
 from dmg.scan.aten import UnsupportedError
 from dmg.scan.gpu.emit import Plan, backward_source, forward_source
 from dmg.scan.gpu.load import interpreted, load
-from dmg.scan.kernels import Extent, Kernels
+from dmg.scan.kernels import Kernels
+from dmg.scan.shapes import Extent
 
 if TYPE_CHECKING:
     from dmg.scan.adjoint import Run
