@@ -1,135 +1,185 @@
-"""The fused scan against the loops of `baselines.py`: the physics, from scores to loss and back.
+"""The fused scan against the loops of `baselines.py`.
 
-Each case starts from the raw scores of a network (dynamic ones for the scored days, static ones
-once), maps them to parameters, runs warm-up and scored days, averages over components, routes
-and takes the mean square. HBV 1.0 warms up without gradient, HBV 1.1p under it, as their
-publications do; `field` computes every flux, as published loops do. The loops run in turn;
-medians of repeats after a warm-up run.
+Physics from scores to loss (see `physics.py`), its growth with days, threads, memory and start,
+and whole training steps (see `coupled.py`). What is compared runs in turn, after one run that is
+not counted; times are medians with minimum-maximum, ratios those of the medians. Denormal numbers
+are flushed throughout, as in a training.
 
-    python benchmarks/scan.py --threads 1 --repeats 5
-    python benchmarks/scan.py --basins 5 --days 20 --warmup 10   # does it work?
+    python benchmarks/scan.py --repeats 5
+    python benchmarks/scan.py --quick     # does it work?
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
-import baselines
 import torch
-from torch import Tensor
 
-from dmg.phy import ProcessModel
-from dmg.phy.hbv_1_0 import Hbv10
-from dmg.phy.hbv_1_1p import Hbv11p
-from dmg.routing import UnitHydrograph
+torch.set_flush_denormal(True)  # before PyTorch starts its threads
 
-LOOPS: dict[str, Callable[..., baselines.Result]] = {
-    "field": baselines.field, "eager": baselines.eager, "fused": baselines.fused,
-}  # fmt: skip
+from coupled import steps  # noqa: E402
+from physics import LOOPS, Case, Passes  # noqa: E402
+
+from dmg.phy import MODELS, Hbv10, Hbv11p  # noqa: E402
 
 
-class Case(NamedTuple):
-    """A size, and whether the warm-up carries a gradient."""
-
-    model: ProcessModel
-    basins: int
-    days: int  # scored
-    warmup: int
-    components: int
-    warmup_gradient: bool
-
-    def label(self) -> str:
-        return (f"{type(self.model).__name__}, {self.basins} basins,"
-                f" {self.warmup} + {self.days} days, {self.components} components")  # fmt: skip
-
-
-def weather(num_days: int, num_basins: int) -> dict[str, Tensor]:
-    g = torch.Generator().manual_seed(0)
-    size = (num_days, num_basins)
-    return {
-        "precipitation": (20 * torch.rand(size, generator=g) - 12).clamp(min=0),
-        "temperature": 8 + 8 * torch.randn(size, generator=g),
-        "pet": 4 * torch.rand(size, generator=g),
-    }
-
-
-def scores(case: Case) -> dict[str, Tensor]:
-    """Raw scores of a network by parameter: `[T, B, E]` or `[B, E]`."""
-    g = torch.Generator().manual_seed(1)
-    steps = case.days + case.warmup * case.warmup_gradient
-    static = (case.basins, case.components)
-    shapes = {
-        name: (steps, *static) if name in case.model.RECOMMENDED_DYNAMIC else static
-        for name in case.model.PARAMETERS
-    }
-    return {n: torch.randn(shape, generator=g).requires_grad_() for n, shape in shapes.items()}
-
-
-def physics(
-    case: Case, loop: Callable[..., baselines.Result], raw: dict[str, Tensor],
-    forcing: dict[str, Tensor],
-) -> Tensor:  # fmt: skip
-    bounds = case.model.PARAMETERS
-    parameters = {n: bounds[n].lower + (bounds[n].upper - bounds[n].lower) * torch.sigmoid(r)
-                  for n, r in raw.items()}  # fmt: skip
-    state: Any = None
-    if case.warmup and not case.warmup_gradient:
-        static = {n: p[0] if p.ndim == 3 else p for n, p in parameters.items()}
-        first = {n: f[: case.warmup] for n, f in forcing.items()}
-        with torch.no_grad():
-            _, state = loop(case.model, first, static, None, ["streamflow"])
-        forcing = {n: f[case.warmup :] for n, f in forcing.items()}
-    fluxes, _ = loop(case.model, forcing, parameters, state, ["streamflow"])
-    route = {"route_a": torch.full((case.basins,), 1.5), "route_b": torch.ones(case.basins)}
-    routed, _ = UnitHydrograph(15)(fluxes["streamflow"], route)
-    return routed[-case.days :].square().mean()
-
-
-def measure(case: Case, loops: list[str], repeats: int) -> dict[str, tuple[float, float]]:
-    """Median seconds of the forward pass without gradient, and of forward and backward."""
-    raw, forcing = scores(case), weather(case.warmup + case.days, case.basins)
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in loops}
-    for _ in range(repeats + 1):
-        for name in loops:
+def alternate(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Milliseconds of each, run in turn."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for i in range(repeats + 1):
+        for name, work in works.items():
             start = time.perf_counter()
-            with torch.no_grad():
-                physics(case, LOOPS[name], raw, forcing)
-            middle = time.perf_counter()
-            loss = physics(case, LOOPS[name], raw, forcing)
-            torch.autograd.grad(loss, [*raw.values()])
-            times[name].append((middle - start, time.perf_counter() - middle))
-    return {
-        name: (statistics.median(f for f, _ in t[1:]), statistics.median(b for _, b in t[1:]))
-        for name, t in times.items()
-    }
+            work()
+            if i:
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def show(title: str, times: Mapping[str, list[float]], against: int = 1) -> None:
+    """Print a table; the ratios are those of the first rows to each."""
+    bases = [*times][:against]
+    middles = {name: statistics.median(values) for name, values in times.items()}
+    columns = [title, "time [ms]", "min-max", *(f"{base} / this" for base in bases)]
+    print(f"\n| {' | '.join(columns)} |\n|---|{'---:|' * (len(columns) - 1)}")
+    for name, values in times.items():
+        ratios = " | ".join(f"{middles[base] / middles[name]:.2f}" for base in bases)
+        spread = f"{min(values):.1f}-{max(values):.1f}"
+        print(f"| {name} | {middles[name]:.1f} | {spread} | {ratios} |", flush=True)
+
+
+def physics_table(case: Case, repeats: int) -> None:
+    passes = {name: Passes(case, name) for name in LOOPS}
+    for kind in ("forward", "both"):
+        title = f"{case.label()}, {'forward' if kind == 'forward' else 'forward + backward'}"
+        show(title, alternate({n: getattr(p, kind) for n, p in passes.items()}, repeats), 2)
+
+
+def growth(basins: int, days: int, repeats: int) -> None:
+    cases = [Case(Hbv10(), basins, d, 0, 16, False) for d in (days, 2 * days)]
+    passes = {f"{c.days} days": Passes(c, "fused").both for c in cases}
+    show("growth with days", alternate(passes, repeats))
+
+
+def threads(case: Case, repeats: int) -> None:
+    work = Passes(case, "fused").both
+
+    def with_threads(number: int) -> Callable[[], None]:
+        def run() -> None:
+            torch.set_num_threads(number)
+            work()
+
+        return run
+
+    show(f"threads, {case.label()}", alternate({str(n): with_threads(n) for n in (1, 2)}, repeats))
+    torch.set_num_threads(1)
+
+
+def peak(loop: str, basins: int, days: int) -> None:
+    """Print the peak memory of a pass and what it adds to the process, in MiB."""
+    Passes(Case(Hbv10(), 2, 3, 0, 4, False), loop).both()  # imports and compilation
+    passes = Passes(Case(Hbv10(), basins, days, 0, 4, False), loop)
+    before = resident("VmRSS")
+    passes.both()
+    print(resident("VmHWM"), resident("VmHWM") - before)
+
+
+def resident(key: str) -> float:
+    """MiB of this process; unlike getrusage, without those of its parent."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
+
+
+def memory(basins: int, days: int) -> None:
+    title = f"{basins} basins, {days} days, 4 components"
+    print(f"\n| {title} | peak [MiB] | added by the passes [MiB] |\n|---|---:|---:|")
+    for loop in LOOPS:
+        whole, added = own_process("--peak", loop, basins, days)
+        print(f"| {loop} | {whole:.0f} | {added:.0f} |", flush=True)
+
+
+def first_pass(name: str) -> None:
+    """Print the seconds of the first pass and of the second (in a process of its own)."""
+    passes = Passes(Case(MODELS[name](), 3, 5, 0, 2, False), "fused")
+    for _ in range(2):
+        begin = time.perf_counter()
+        passes.both()
+        print(time.perf_counter() - begin)
+
+
+def starts(repeats: int) -> None:
+    print("\n| start | first pass [s] | min-max | second pass [s] |\n|---|---:|---:|---:|")
+    for name in MODELS:
+        with tempfile.TemporaryDirectory() as folder:
+            empty = [own_process("--first", name, cache=folder)]
+            cached = [own_process("--first", name, cache=folder) for _ in range(repeats)]
+        for title, found in (("compiled", empty), ("from the cache", cached)):
+            first, second = (
+                [f[0] for f in found], statistics.median(f[1] for f in found)
+            )  # fmt: skip
+            print(f"| {name}, {title} | {statistics.median(first):.3f} |"
+                  f" {min(first):.3f}-{max(first):.3f} | {second:.4f} |", flush=True)  # fmt: skip
+
+
+def own_process(*arguments: Any, cache: str | None = None) -> list[float]:
+    """Run this script in a fresh process; return the numbers that it prints."""
+    command = [sys.executable, __file__, *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment |= {"DMG_CACHE_DIR": cache} if cache else {}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    return [float(line) for line in done.stdout.split()]
+
+
+def logs(work: Callable[[], float], values: list[float]) -> Callable[[], None]:
+    return lambda: values.append(work())
+
+
+def training(quick: bool, repeats: int) -> None:
+    size = (5, 20, 10, 2, 8) if quick else (100, 730, 365, 16, 256)
+    for phy, learns in ((Hbv10(), "network"), (Hbv11p(), "all")):
+        works = steps(phy, learns, size)
+        losses: dict[str, list[float]] = {name: [] for name in works}
+        logged = {n: logs(w, losses[n]) for n, w in works.items()}
+        label = f"training step, {type(phy).__name__}, LSTM {size[-1]}"
+        show(label, alternate(logged, repeats))
+        print()
+        for name, values in losses.items():
+            print(f"loss, {name}: {' '.join(f'{v:.6g}' for v in values)}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in {"basins": 100, "days": 365, "warmup": 365, "components": 16,
-                          "threads": 1, "repeats": 5}.items():  # fmt: skip
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--large", action="store_true", help="also 1,000 basins and twice the days")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: does it work?")
+    parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--first", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    standard = (args.basins, args.days, args.warmup, args.components)
-    cases = [Case(Hbv10(), *standard, False), Case(Hbv11p(), *standard, True)]
-    if args.large:
-        cases.append(Case(Hbv10(), 1000, args.days, 0, 4, False))
-        cases += [Case(Hbv10(), args.basins, days, 0, 16, False) for days in (730, 1460)]
-    print(f"torch {torch.__version__}, {args.threads} thread(s), median of {args.repeats}, ms\n")
-    print("| case | pass | field | eager | fused | field / fused | eager / fused |")
-    print("|---|---|---:|---:|---:|---:|---:|")
-    for case in cases:
-        found = measure(case, [*LOOPS], args.repeats)
-        for i, kind in enumerate(("forward", "forward + backward")):
-            f, e, c = (1000 * found[name][i] for name in LOOPS)
-            times = f"{f:.1f} | {e:.1f} | {c:.2f} | {f / c:.0f} | {e / c:.0f}"
-            print(f"| {case.label()} | {kind} | {times} |", flush=True)
+    torch.set_num_threads(1)
+    if args.peak:
+        return peak(args.peak[0], int(args.peak[1]), int(args.peak[2]))
+    if args.first:
+        return first_pass(args.first)
+    repeats = 1 if args.quick else args.repeats
+    print(f"torch {torch.__version__}, one thread, {repeats} repeats")
+    size = (5, 10, 10, 2) if args.quick else (100, 365, 365, 16)
+    wide = (10, 10, 0, 4) if args.quick else (1000, 365, 0, 4)
+    for case in (Case(Hbv10(), *size, False), Case(Hbv11p(), *size, True),
+                 Case(Hbv10(), *wide, False), Case(Hbv11p(), *wide, False)):  # fmt: skip
+        physics_table(case, repeats)
+    growth(size[0], 2 * size[1], repeats)
+    threads(Case(Hbv10(), *wide, False), repeats)
+    memory(*((20, 10) if args.quick else (10_000, 365)))
+    starts(repeats)
+    training(args.quick, repeats)
+    return None
 
 
 if __name__ == "__main__":
