@@ -51,7 +51,8 @@ def scan(
         Average the fluxes over components.
     checkpoint_every
         Steps from one stored state to the next in the fused loop, where the adjoint starts to
-        recompute; none: the square root of the number of steps.
+        recompute; none: 1 where that is a small part of memory, else the square root of the
+        number of steps. Results are the same to the last bit.
 
     Returns
     -------
@@ -66,6 +67,8 @@ def scan(
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}; choose from {list(BACKENDS)}")
+    if checkpoint_every is not None and checkpoint_every < 1:
+        raise ValueError(f"checkpoint_every must be at least 1 step, found {checkpoint_every}")
     if backend != "eager":
         from dmg.scan import fused  # tracing imports much of torch
 

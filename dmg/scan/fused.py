@@ -20,6 +20,8 @@ from dmg.scan.shapes import Extent, extent_of, rebuilt
 from dmg.scan.trace import Signature
 
 DTYPES = (torch.float32, torch.float64)
+STORE_ALL = 2**24
+"""Bytes of states up to which every step is stored: no more than what a processor caches."""
 
 
 def scan(
@@ -29,7 +31,7 @@ def scan(
     parameters: Mapping[str, Tensor],
     outputs: Sequence[str] | None = None,
     mean: bool = False,
-    checkpoint_every: int | None = None,
+    every: int | None = None,
 ) -> tuple[dict[str, Tensor], Any]:
     """Apply `step` to every time step in one compiled loop: see `dmg.scan.scan`.
 
@@ -53,7 +55,7 @@ def scan(
     names = kernels.program.fluxes if outputs is None else tuple(outputs)
     run = Run(
         step, tuple(s.detach() for s in state), kernels, extent, tuple(axes), names, mean,
-        min(checkpoint_every or _checkpoint_every(tensors[0], len(state), extent), extent.steps),
+        min(every or checkpoint_every(tensors[0], len(state), extent), extent.steps),
     )  # fmt: skip
     sized = (t.expand(run.shape(a)) for t, a in zip(tensors, axes, strict=True))
     results = Loop.apply(run, torch.is_grad_enabled(), *sized)  # type: ignore[no-untyped-call]
@@ -61,10 +63,12 @@ def scan(
     return fluxes, rebuilt(state, results[len(names) :])
 
 
-def _checkpoint_every(like: Tensor, num_states: int, extent: Extent) -> int:
+def checkpoint_every(like: Tensor, num_states: int, extent: Extent) -> int:
+    """Return the steps from one stored state to the next: 1 while states are small."""
     if gpu.serves(like.device):
         return gpu.checkpoint_every(extent, num_states, like.dtype)
-    return math.ceil(math.sqrt(extent.steps))
+    size = math.prod(extent) * num_states * like.dtype.itemsize
+    return 1 if size <= STORE_ALL else math.ceil(math.sqrt(extent.steps))
 
 
 def _check(tensors: Sequence[Tensor]) -> None:

@@ -83,7 +83,7 @@ def cases(draw: st.DrawFn, sizes: st.SearchStrategy[tuple[int, int, int]] = size
 
 
 # each example is compiled: few of them, and no shrinking, which takes minutes
-compiled = settings(max_examples=10, deadline=None, derandomize=True, database=None,
+compiled = settings(max_examples=6, deadline=None, derandomize=True, database=None,
                     phases=[Phase.generate],
                     suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
 
