@@ -65,4 +65,16 @@ def test_gradients_are_correct() -> None:
     def routed(q: Tensor, a: Tensor, b: Tensor) -> Tensor:
         return UnitHydrograph(5)(q, {"route_a": a, "route_b": b})[0]
 
-    assert torch.autograd.gradcheck(routed, (q, a.requires_grad_(), b.requires_grad_()))
+    leaves = (q, a.requires_grad_(), b.requires_grad_())
+    assert torch.autograd.gradcheck(routed, leaves)
+    assert torch.autograd.gradgradcheck(routed, leaves)
+
+
+def test_gradients_of_what_is_fixed_are_not_computed() -> None:
+    uh, p, q = UnitHydrograph(5), parameters(1.0, 2.0, 3), runoff()
+    (alone,) = torch.autograd.grad(uh(q.requires_grad_(), p)[0].square().sum(), q)
+    leaves = [v.requires_grad_() for v in p.values()]
+    both = torch.autograd.grad(uh(q, p)[0].square().sum(), [q, *leaves])
+    assert torch.equal(alone, both[0])
+    only = torch.autograd.grad(uh(q.detach(), p)[0].square().sum(), leaves)
+    assert all(map(torch.equal, only, both[1:]))

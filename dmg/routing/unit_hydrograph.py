@@ -11,6 +11,7 @@ Shape legend: T time, B basins, K ordinates of the unit hydrograph.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,43 @@ PARAMETERS = {
     "route_a": Parameter(0.0, 2.9, "1", "shape of the unit hydrograph, less 0.1"),
     "route_b": Parameter(0.0, 6.5, "d", "time scale of the unit hydrograph, less 0.5 d"),
 }
+
+
+class Convolution(torch.autograd.Function):
+    """`out[t] = sum_j w[j] * padded[t + K - 1 - j]`, by shifted multiply-adds in place.
+
+    A sum of differentiable products would keep K series for its gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, padded: Tensor, weights: Tensor) -> Tensor:
+        """Convolve `[K-1+T, B]` with `[K, B]` to `[T, B]`."""
+        ctx.save_for_backward(padded, weights)
+        shifted = _shifted(padded, len(weights))
+        out = weights[0] * shifted[0]
+        for weight, series in zip(weights[1:], shifted[1:], strict=True):
+            out.addcmul_(weight, series)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Gradients of both; they can be differentiated again."""
+        padded, weights = ctx.saved_tensors
+        of_padded = of_weights = None
+        if ctx.needs_input_grad[0]:
+            lags = len(weights) - 1
+            around = torch.nn.functional.pad(gradient, (0, 0, lags, lags))
+            of_padded = Convolution.apply(around, weights.flip(0))  # type: ignore[no-untyped-call]
+        if ctx.needs_input_grad[1]:
+            shifted = _shifted(padded, len(weights))
+            of_weights = torch.stack([torch.linalg.vecdot(gradient, s, dim=0) for s in shifted])
+        return of_padded, of_weights
+
+
+def _shifted(padded: Tensor, length: int) -> list[Tensor]:
+    """Return views of the series as it was 0, 1, ... steps ago, `[T, B]` each."""
+    lags = length - 1
+    return [padded.narrow(0, lags - lag, len(padded) - lags) for lag in range(length)]
 
 
 class UnitHydrograph(nn.Module):
@@ -70,11 +108,9 @@ class UnitHydrograph(nn.Module):
         if state is None:
             state = runoff.new_zeros((lags, *runoff.shape[1:]))
         padded = torch.cat([state, runoff])
-        weights = self.ordinates(parameters).unbind(0)
-        routed = weights[0] * runoff
-        for lag, weight in enumerate(weights[1:], start=1):
-            start = lags - lag
-            routed = torch.addcmul(routed, weight, padded[start : start + num_steps])
+        routed: Tensor = Convolution.apply(  # type: ignore[no-untyped-call]
+            padded, self.ordinates(parameters)
+        )
         return routed, padded[num_steps:]
 
     def in_transit(self, parameters: Mapping[str, Tensor], state: Tensor) -> Tensor:
