@@ -173,7 +173,7 @@ def test_a_missing_dataset_says_where_it_was_looked_for(project: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
-        (["product"], "maurer", "share store 'tiny' but differ in data.product; set data.store"),
+        (["product"], "maurer_extended", "share store 'tiny' but differ in data.product; set data.store"),
         (["basins"], ["01000001"], "differ in data.basins; set data.store in one of them"),
         (["synthetic", "seed"], 9, "share dataset 'tiny' but differ in data.synthetic"),
     ],
@@ -257,7 +257,7 @@ def test_changed_outputs_rerun_the_prediction(finished: Path) -> None:
 
 
 def test_changed_extraction_rebuilds_the_store(finished: Path) -> None:
-    with changed(finished, "data", "product", value="maurer"):
+    with changed(finished, "data", "product", value="maurer_extended"):
         jobs = set(planned(snakemake(finished, "-n")))
     assert {"extract_init", "extract", "merge", "preprocess", "train"} <= jobs
 
