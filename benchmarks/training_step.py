@@ -131,6 +131,7 @@ def main() -> None:
     options.add_argument("--components", type=int, default=16)
     options.add_argument("--hidden", type=int, default=256)
     chosen = options.parse_args()
+    torch.set_flush_denormal(True)  # before the pool of threads starts
     torch.set_num_threads(chosen.threads)
     model = make_model(chosen.hidden, chosen.components).train()
     print(f"torch {torch.__version__}, {chosen.threads} thread(s), {chosen}")
