@@ -173,7 +173,7 @@ def test_a_missing_dataset_says_where_it_was_looked_for(project: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
-        (["product"], "maurer_extended", "share store 'tiny' but differ in data.product; set data.store"),
+        (["product"], "maurer_extended", "differ in data.product; set data.store in one of them"),
         (["basins"], ["01000001"], "differ in data.basins; set data.store in one of them"),
         (["synthetic", "seed"], 9, "share dataset 'tiny' but differ in data.synthetic"),
     ],
