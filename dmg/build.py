@@ -18,7 +18,6 @@ from dmg.config import Experiment, digest
 from dmg.data.loader import DataLoader, open_loader
 from dmg.data.sampler import DataSampler, tile
 from dmg.data.splits import read_splits, select
-from dmg.data.statistics import read_statistics
 from dmg.delta import DeltaModel, parameter_map
 from dmg.distributed import device
 from dmg.handler import ModelHandler
@@ -126,13 +125,13 @@ def spans(
 def build_trainer(
     experiment: Experiment,
     loader: DataLoader,
+    statistics: Statistics,
     preprocessed: Path,
     fold: str,
     seed: int,
     run_dir: Path,
 ) -> Trainer:
     """Trainer of one fold and seed; `seed` sets the first weights and all draws."""
-    statistics = read_statistics(preprocessed / "statistics.json")[fold]
     splits = read_splits(preprocessed / "splits.csv")
     train = experiment.train
     torch.manual_seed(seed)
@@ -232,8 +231,9 @@ def build_validation(
     if not rows:
         return None
     train = experiment.train
-    first = [max(day, train.warmup) for day in first]
-    windows = tile(rows, first, last, window=train.window, batch_size=train.batch_size)
+    windows = tile(
+        rows, first, last, batch_size=train.batch_size, window=train.window, warmup=train.warmup
+    )
     return Validation(
         handler=handler, loss=loss, loader=loader, windows=windows,
         warmup=train.warmup, target=experiment.data.target,

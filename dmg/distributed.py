@@ -59,6 +59,11 @@ def device() -> torch.device:
     return torch.device("cuda", local % torch.cuda.device_count())
 
 
+def device_of(module: nn.Module) -> torch.device:
+    """Device of a module's weights."""
+    return next(module.parameters()).device
+
+
 @contextmanager
 def process_group(
     rank: int,

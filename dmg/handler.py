@@ -9,6 +9,7 @@ from torch import nn
 
 from dmg.batch import Batch
 from dmg.delta import DeltaModel, Output, State
+from dmg.distributed import device_of
 
 
 class ModelHandler(nn.Module):
@@ -40,16 +41,13 @@ class ModelHandler(nn.Module):
         """
         state = State()
         for batch in reference:
-            state = self.model.resolve(batch.to(self._device()), state)
+            state = self.model.resolve(batch.to(device_of(self)), state)
         return State(static=state.static)
 
     @torch.no_grad()
     def stream(self, batches: Iterable[Batch], state: State | None = None) -> Iterator[Output]:
         """Simulate consecutive chunks; each output's state is where the next one starts."""
         for batch in batches:
-            output = self(batch.to(self._device()), state)
+            output = self(batch.to(device_of(self)), state)
             state = output.state
             yield output
-
-    def _device(self) -> torch.device:
-        return next(self.parameters()).device

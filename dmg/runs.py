@@ -42,9 +42,11 @@ def train(config: Path, store: Path, preprocessed: Path, fold: str, seed: str, m
     statistics = read_statistics(preprocessed / "statistics.json")
     if fold not in statistics:
         raise ValueError(f"--fold: expected one of {sorted(statistics)}, found '{fold}'")
-    loader = build_loader(experiment, store, preprocessed, statistics[fold])
-    run_dir = model.parent
-    trainer = build_trainer(experiment, loader, preprocessed, fold, seed_number(seed), run_dir)
+    mine, run_dir = statistics[fold], model.parent
+    loader = build_loader(experiment, store, preprocessed, mine)
+    trainer = build_trainer(
+        experiment, loader, mine, preprocessed, fold, seed_number(seed), run_dir
+    )
     if is_main():
         write_config(experiment, run_dir / "config.yaml")
     history = trainer.fit()
@@ -52,7 +54,7 @@ def train(config: Path, store: Path, preprocessed: Path, fold: str, seed: str, m
         about = {"digest": trainer.digest, "fold": fold, "seed": seed, "epochs": len(history)}
         save_model(
             model, trainer.handler, config=resolved(experiment), digest=trainer.digest,
-            statistics=statistics[fold], fold=fold, seed=seed,
+            statistics=mine, fold=fold, seed=seed,
         )  # fmt: skip
         with atomic(run_dir / "done.json") as temporary:
             temporary.write_text(json.dumps(about) + "\n", encoding="utf-8")

@@ -25,7 +25,7 @@ from dmg.data.sampler import DataSampler, part
 from dmg.interrupt import Interrupted, StopRequest
 from dmg.losses import Loss
 from dmg.progress import Line, Progress, bar, describe, peak_memory_mb, write_metrics
-from dmg.validation import Loader, batch_sums, device_of, read
+from dmg.validation import Loader, batch_sums, read
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.progress = Progress()
-        self._device = device_of(self.handler)
+        self._device = distributed.device_of(self.handler)
         self.loss.to(self._device)
         self._checkpoints = Checkpoints(self.run_dir / "checkpoints", self.digest)
         self._parameters = [p for p in self.handler.parameters() if p.requires_grad]

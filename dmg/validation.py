@@ -28,11 +28,6 @@ class Loader(Protocol):
         """Give windows of `warmup + length` days."""
 
 
-def device_of(module: nn.Module) -> torch.device:
-    """Give the device of a module's weights."""
-    return next(module.parameters()).device
-
-
 def read(loader: Loader, windows: Windows, warmup: int) -> Batch:
     """Read windows, with the seed and the positions that random draws in the model depend on."""
     batch = loader.batch(windows.basins, windows.starts, windows.length, warmup)
@@ -92,6 +87,6 @@ class Validation:
         return self.loss.finalize(sums).item()
 
     def _sums(self, windows: Windows) -> dict[str, float]:
-        batch = read(self.loader, windows, self.warmup).to(device_of(self.handler))
+        batch = read(self.loader, windows, self.warmup).to(distributed.device_of(self.handler))
         sums = batch_sums(self.handler, self.loss, batch, self.target)
         return {name: value.item() for name, value in sums.items()}
