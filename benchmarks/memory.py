@@ -27,7 +27,7 @@ from dmg.handler import ModelHandler
 from dmg.losses import Mse
 from dmg.nn import Lstm
 from dmg.normalizer import Normalizer
-from dmg.phy import Hbv10
+from dmg.phy.hbv_1_0 import Hbv10
 from dmg.routing import UnitHydrograph
 from dmg.train import Trainer
 

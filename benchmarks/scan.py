@@ -29,7 +29,9 @@ torch.set_flush_denormal(True)  # before PyTorch starts its threads
 from coupled import steps  # noqa: E402
 from physics import LOOPS, Case, Passes  # noqa: E402
 
-from dmg.phy import MODELS, Hbv10, Hbv11p  # noqa: E402
+from dmg.phy import MODELS  # noqa: E402
+from dmg.phy.hbv_1_0 import Hbv10  # noqa: E402
+from dmg.phy.hbv_1_1p import Hbv11p  # noqa: E402
 
 
 def alternate(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:

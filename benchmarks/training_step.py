@@ -21,7 +21,7 @@ from dmg.batch import Batch
 from dmg.delta import DeltaModel, State, parameter_map
 from dmg.nn import Lstm
 from dmg.normalizer import Normalizer
-from dmg.phy import Hbv10
+from dmg.phy.hbv_1_0 import Hbv10
 from dmg.routing import UnitHydrograph
 
 FORCINGS = ("precipitation", "temperature", "pet")

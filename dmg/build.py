@@ -6,7 +6,8 @@ Everything below takes plain arguments; `runs`, above, takes file names.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ Statistics = Mapping[str, Any]
 def build_handler(experiment: Experiment, statistics: Statistics) -> ModelHandler:
     """Build an untrained model from an experiment and the statistics of one fold."""
     model = experiment.model
-    phy_model = MODELS[model.phy.name]() if model.phy else None
+    phy_model = build_phy(model.phy) if model.phy else None
     routing = UnitHydrograph(model.routing.length) if model.routing and phy_model else None
     dynamic = model.phy.dynamic if model.phy else ()
     parameters = parameter_map(phy_model, routing, dynamic, model.num_components)
@@ -53,6 +54,24 @@ def build_handler(experiment: Experiment, statistics: Statistics) -> ModelHandle
             outputs=(experiment.data.target,),
         )
     )
+
+
+def build_phy(settings: schema.Phy) -> ProcessModel:
+    """Process model with its options.
+
+    Raises
+    ------
+    ValueError
+        If the model takes no such option, or not this value.
+    """
+    model: Callable[..., ProcessModel] = MODELS[settings.name]
+    known = set(inspect.signature(model).parameters)
+    unknown = sorted(set(settings.options) - known)
+    if unknown:
+        raise ValueError(
+            f"model.phy.options: {settings.name} takes no {unknown}; choose from {sorted(known)}"
+        )
+    return model(**settings.options)
 
 
 def build_network(

@@ -11,7 +11,7 @@ from dmg.delta import DeltaModel, State, parameter_map
 from dmg.handler import ModelHandler
 from dmg.nn import Lstm, Network, NetworkState, Scores
 from dmg.normalizer import Normalizer
-from dmg.phy import Hbv10
+from dmg.phy.hbv_1_0 import Hbv10
 from dmg.routing import UnitHydrograph
 from tests.golden import CASES, forcing_f12
 from tests.phy.weather import weather

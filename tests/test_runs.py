@@ -11,7 +11,7 @@ import xarray as xr
 import yaml
 
 from dmg import build, runs
-from dmg.config import Experiment, resolved
+from dmg.config import Experiment, Phy, resolved
 from dmg.data.zarrs import open_zarr
 from tests.small import IDS, experiment, write_preprocessed, write_store
 
@@ -207,3 +207,9 @@ def test_every_loss_and_optimizer_trains(
     model = trained(chosen, store, tmp_path)
     lines = [json.loads(x) for x in (model.parent / "metrics.jsonl").read_text().splitlines()]
     assert np.isfinite([line["loss"] for line in lines]).all()
+
+
+def test_unknown_option_of_the_process_model() -> None:
+    settings = Phy(options={"tilt": 1})
+    with pytest.raises(ValueError, match=r"hbv_1_0 takes no \['tilt'\]; choose from \['dt'\]"):
+        build.build_phy(settings)

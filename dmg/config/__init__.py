@@ -11,7 +11,7 @@ from dmg.config.data import Data, Product, PubSplit, Split, Synthetic, TemporalS
 from dmg.config.evaluate import Evaluate, Metric
 from dmg.config.files import Experiment, Run
 from dmg.config.loading import digest, load_experiment, parse, read_yaml, resolved
-from dmg.config.model import GammaUnitHydrograph, Hbv10, Hbv11p, Lstm, Mlp, Model, Network, Phy
+from dmg.config.model import GammaUnitHydrograph, Lstm, Mlp, Model, Network, Phy
 from dmg.config.train import (
     RESOURCES,
     Adadelta,
@@ -40,8 +40,6 @@ __all__ = [
     "Evaluate",
     "Experiment",
     "GammaUnitHydrograph",
-    "Hbv10",
-    "Hbv11p",
     "Loss",
     "Lstm",
     "Metric",

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dmg.config.base import Section
+from dmg.config.registry import process_models
 
 
-class Hbv10(Section):
-    """δHBV 1.0 (Feng et al. 2022)."""
+class Phy(Section):
+    """Process model; `dmg models list` names them, `dmg models show NAME` tells all about one."""
 
-    name: Literal["hbv_1_0"] = "hbv_1_0"
+    name: str = Field("hbv_1_0", description="Name of the model", examples=list(process_models()))
     dynamic: tuple[str, ...] = Field((), description="Parameters that change in time")
+    options: dict[str, bool | int | float | str] = Field(
+        {}, description="Arguments of the model's class, such as `capillary` of hbv_implicit"
+    )
 
-
-class Hbv11p(Section):
-    """δHBV 1.1p (Song et al. 2026)."""
-
-    name: Literal["hbv_1_1p"] = "hbv_1_1p"
-    dynamic: tuple[str, ...] = Field((), description="Parameters that change in time")
-
-
-Phy = Annotated[Hbv10 | Hbv11p, Field(discriminator="name")]
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in process_models():
+            raise ValueError(f"no process model '{name}'; choose from {list(process_models())}")
+        return name
 
 
 class Lstm(Section):
@@ -58,7 +59,7 @@ class GammaUnitHydrograph(Section):
 class Model(Section):
     """Network, process model, components and routing."""
 
-    phy: Phy | None = Field(Hbv10(), description="Process model; none: the network gives the flow")
+    phy: Phy | None = Field(Phy(), description="Process model; none: the network gives the flow")
     nn: Network = Field(Lstm(), description="Network that gives the parameters (or the flow)")
     num_components: int = Field(16, ge=1, description="Parallel parameter sets per basin")
     routing: GammaUnitHydrograph | None = Field(

@@ -41,6 +41,8 @@ class ProcessModel(nn.Module):
     """Pure `step(state, forcing, parameters) -> (State, Flux)` of one time step, `[B, E]`."""
     BALANCE: ClassVar[Mapping[str, int]]
     """Sign with which each forcing or flux enters the change of total storage."""
+    SIGNED: ClassVar[tuple[str, ...]] = ()
+    """Fluxes that may be negative."""
     RUNOFF: ClassVar[tuple[str, ...]] = ("streamflow",)
     """Fluxes that leave over land or channel, so that routing delays them."""
     RECOMMENDED_DYNAMIC: ClassVar[tuple[str, ...]] = ()
@@ -62,6 +64,14 @@ class ProcessModel(nn.Module):
         """State before the first step, `[B, E]` each, with the type and device of `like`."""
         full = like.new_full((num_basins, num_components), self.INITIAL_STORAGE)
         return self.State(*(full.clone() for _ in self.State._fields))
+
+    def storage(self, state: Any, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Water that a state holds, `[B, E]` [mm]: the sum of the stores.
+
+        A model overrides it if a state is not plain water per unit area, such as a heat deficit
+        or a store on a part of the area, which `parameters` give.
+        """
+        return torch.stack(tuple(state)).sum(0)
 
     def forward(
         self,

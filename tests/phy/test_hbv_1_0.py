@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dmg.phy import Hbv10, Trajectory
+from dmg.phy import Trajectory
+from dmg.phy.hbv_1_0 import Hbv10
 from dmg.routing import UnitHydrograph
 from tests.golden import CASES, forcing_f12
 

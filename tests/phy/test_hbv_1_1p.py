@@ -6,7 +6,8 @@ from torch import Tensor
 
 from dmg.batch import Batch
 from dmg.delta import DeltaModel, parameter_map
-from dmg.phy import Hbv10, Trajectory
+from dmg.phy import Trajectory
+from dmg.phy.hbv_1_0 import Hbv10
 from dmg.phy.hbv_1_1p import Hbv11p
 from dmg.routing import UnitHydrograph
 from tests.golden import CASES, forcing_f12

@@ -193,7 +193,7 @@ def test_other_instruction_sets(monkeypatch: pytest.MonkeyPatch, flag: str) -> N
     """Narrower vectors give the same results."""
     if not Path("/proc/cpuinfo").exists() or "avx512f" not in Path("/proc/cpuinfo").read_text():
         pytest.skip("needs a processor with AVX-512")
-    from dmg.phy import Hbv10
+    from dmg.phy.hbv_1_0 import Hbv10
     from tests.scan.compare import assert_single_precision, model_case
 
     monkeypatch.setenv("CXX", f"{compiling._command('')[0]} {flag}")

@@ -1,0 +1,34 @@
+"""Names of the process models and where their classes are, known without importing any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
+
+GROUP = "dmg.models"
+"""Entry points by which an installed package adds its own models."""
+
+_OURS = {
+    "hbv_1_0": "dmg.phy.hbv_1_0:Hbv10",
+    "hbv_1_1p": "dmg.phy.hbv_1_1p:Hbv11p",
+}
+
+
+@cache
+def process_models() -> Mapping[str, str]:
+    """Place of each model's class, `module:Class`, by the model's name.
+
+    Raises
+    ------
+    ValueError
+        If an installed package offers a model under a name that is taken.
+    """
+    found = dict(_OURS)
+    for entry in entry_points(group=GROUP):
+        if found.setdefault(entry.name, entry.value) != entry.value:
+            raise ValueError(
+                f"two process models are named '{entry.name}': {found[entry.name]} and"
+                f" {entry.value}; rename the entry point ({GROUP}) of the second, or uninstall it"
+            )
+    return found
