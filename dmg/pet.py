@@ -9,7 +9,8 @@ References
 Hargreaves and Samani 1985, Appl. Eng. Agric. 1(2), 96-99, doi:10.13031/2013.26773.
 Priestley and Taylor 1972, Mon. Weather Rev. 100, 81-92.
 Hamon 1963, IAHS Publ. 63, 52-62.
-Allen et al. 1998, FAO Irrigation and Drainage Paper 56 (radiation terms).
+Monteith 1965, Symp. Soc. Exp. Biol. 19, 205-234.
+Allen et al. 1998, FAO Irrigation and Drainage Paper 56 (Penman-Monteith, radiation terms).
 ASCE-EWRI 2005, The ASCE standardized reference evapotranspiration equation (cloudiness).
 """
 
@@ -32,6 +33,11 @@ RANGE_LINEAR = 1e-4
 
 The slope of a root grows without bound at zero, where it would turn every gradient to NaN. Files
 give temperatures to 0.01 degC, so that no value differs but the one at zero, which stays zero.
+"""
+VAPOUR_MIN = 1e-4
+"""Vapour pressure below which longwave loss stays the same, that of air at -75 degC [kPa].
+
+Its root, too, would have no slope at zero.
 """
 
 
@@ -80,12 +86,54 @@ def priestley_taylor(
     elevation
         Height above sea level [m].
     """
-    mean = (temperature_min + temperature_max) / 2
-    slope = 4098 * _saturation(mean, 0.6108) / (mean + 237.3) ** 2
-    gamma = 0.000665 * 101.3 * ((293 - 0.0065 * elevation) / 293) ** 5.26
-    incoming = MJ_PER_WATT_DAY * shortwave
-    lost = _net_longwave(temperature_min, temperature_max, incoming, radiation, elevation)
-    pet = 1.26 * MM_PER_MJ * slope * (0.77 * incoming - lost) / (slope + gamma)
+    slope, gamma = _slope((temperature_min + temperature_max) / 2), _psychrometric(elevation)
+    vapour = _saturation(temperature_min, 0.611)
+    extremes = temperature_min, temperature_max
+    net = _net_radiation(*extremes, vapour, shortwave, radiation, elevation)
+    pet = 1.26 * MM_PER_MJ * slope * net / (slope + gamma)
+    return array_namespace(pet).clip(pet, min=0.0)
+
+
+def penman_monteith(
+    temperature_min: Array,
+    temperature_max: Array,
+    vapour_pressure: Array,
+    wind: Array | float,
+    shortwave: Array,
+    radiation: Array,
+    elevation: Array,
+) -> Array:
+    """Evapotranspiration of short grass, the reference of FAO-56, from energy and wind [mm d-1].
+
+    `(0.408 * slope * net + gamma * 900 / (mean + 273) * wind * deficit)
+    / (slope + gamma * (1 + 0.34 * wind))`, not below zero: the equation of Penman and Monteith
+    (Monteith 1965) for grass of 0.12 m, FAO-56 equation 6, with a day's ground heat flux of zero
+    and the bounds of cloudiness of ASCE-EWRI 2005.
+
+    Parameters
+    ----------
+    temperature_min, temperature_max
+        Daily extremes [degC].
+    vapour_pressure
+        Daily mean [Pa].
+    wind
+        Daily mean speed 2 m above the ground [m s-1]; FAO-56 takes 2 where none is measured.
+    shortwave
+        Incoming radiation as a mean over 24 hours [W m-2]; see `daily_shortwave` for data that
+        give the mean over daylight.
+    radiation
+        `extraterrestrial_radiation` of day and latitude [MJ m-2 d-1].
+    elevation
+        Height above sea level [m].
+    """
+    extremes = temperature_min, temperature_max
+    mean, vapour = (temperature_min + temperature_max) / 2, vapour_pressure / 1000
+    slope, gamma = _slope(mean), _psychrometric(elevation)
+    low, high = (_saturation(t, 0.6108) for t in extremes)
+    deficit = (low + high) / 2 - vapour
+    net = _net_radiation(*extremes, vapour, shortwave, radiation, elevation)
+    drying = gamma * 900 / (mean + 273) * wind * deficit
+    pet = (MM_PER_MJ * slope * net + drying) / (slope + gamma * (1 + 0.34 * wind))
     return array_namespace(pet).clip(pet, min=0.0)
 
 
@@ -152,20 +200,32 @@ def daily_shortwave(shortwave: Array, daylength: Array) -> Array:
     return shortwave * daylength / SECONDS_PER_DAY
 
 
-def _net_longwave(
+def _net_radiation(
     temperature_min: Array,
     temperature_max: Array,
-    incoming: Array,
+    vapour: Array,
+    shortwave: Array,
     radiation: Array,
     elevation: Array,
 ) -> Array:
-    """Outgoing less incoming longwave radiation [MJ m-2 d-1] (FAO-56, equation 39)."""
-    xp = array_namespace(temperature_min, incoming)
+    """Radiation that grass keeps [MJ m-2 d-1] (FAO-56, equations 37 to 40); vapour in kPa."""
+    xp = array_namespace(vapour, shortwave)
+    incoming = MJ_PER_WATT_DAY * shortwave
     clear = xp.clip((0.75 + 2e-5 * elevation) * radiation, min=0.1)  # dark days: avoid 0 / 0
     cloudiness = 1.35 * xp.clip(incoming / clear, min=0.3, max=1.0) - 0.35
-    emissivity = 0.34 - 0.14 * xp.sqrt(_saturation(temperature_min, 0.611))
+    emissivity = 0.34 - 0.14 * xp.sqrt(xp.clip(vapour, min=VAPOUR_MIN))
     kelvin4 = ((temperature_max + 273.16) ** 4 + (temperature_min + 273.16) ** 4) / 2
-    return STEFAN_BOLTZMANN * kelvin4 * emissivity * cloudiness
+    return 0.77 * incoming - STEFAN_BOLTZMANN * kelvin4 * emissivity * cloudiness
+
+
+def _slope(temperature: Array) -> Array:
+    """Slope of the saturation vapour pressure [kPa degC-1] (FAO-56, equation 13)."""
+    return 4098 * _saturation(temperature, 0.6108) / (temperature + 237.3) ** 2
+
+
+def _psychrometric(elevation: Array) -> Array:
+    """Psychrometric constant [kPa degC-1] (FAO-56, equations 7 and 8)."""
+    return 0.000665 * 101.3 * ((293 - 0.0065 * elevation) / 293) ** 5.26
 
 
 def _saturation(temperature: Array, scale: float) -> Array:
@@ -179,7 +239,12 @@ def _declination(xp: Any, day_of_year: Array) -> Array:
 
 
 def _sunset_angle(xp: Any, phi: Array, delta: Array) -> Array:
-    return xp.acos(xp.clip(-xp.tan(phi) * xp.tan(delta), min=-1.0, max=1.0))
+    """Hour angle of sunset [rad]; its gradient is 0, not NaN, in polar day and night."""
+    cosine = -xp.tan(phi) * xp.tan(delta)
+    zero = 0.0 * cosine  # missing where the latitude is
+    sets = abs(cosine) < 1
+    constant = xp.where(cosine < 0, pi + zero, zero)
+    return xp.where(sets, xp.acos(xp.where(sets, cosine, zero)), constant)
 
 
 def _root(x: Array, xp: Any) -> Array:

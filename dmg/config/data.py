@@ -77,7 +77,7 @@ class Data(Section):
     log_forcings: tuple[str, ...] = Field(
         (), description="Forcings normalised after log10(sqrt(x) + 0.1)"
     )
-    pet: Literal["hargreaves", "priestley_taylor"] = Field(
+    pet: Literal["hargreaves", "priestley_taylor", "hamon", "penman_monteith"] = Field(
         "hargreaves", description="Formula of potential evapotranspiration"
     )
     target: Literal["streamflow"] = Field("streamflow", description="Variable to be learned")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import dask.array as da
 import numpy as np
@@ -15,8 +15,13 @@ from dmg import pet as formulas
 from dmg.data.template import strings
 from dmg.data.zarrs import encode
 
-Pet = Literal["hargreaves", "priestley_taylor"]
+Pet = Literal["hargreaves", "priestley_taylor", "hamon", "penman_monteith"]
 """Formula of potential evapotranspiration."""
+
+WIND = 2.0
+"""Speed that FAO-56 takes where none is measured [m s-1]; no store has wind."""
+
+Floats = NDArray[np.floating[Any]]
 
 DERIVED = {
     "temperature": {
@@ -38,20 +43,35 @@ def derive(dataset: xr.Dataset, pet: Pet = "hargreaves") -> dict[str, NDArray[np
 
     Shortwave radiation of a store is the mean over daylight, and becomes one over 24 hours.
     """
-    day = dataset["time"].dt.day_of_year.to_numpy().astype(np.float64)
-    latitude = dataset["latitude"].to_numpy()[:, None]
-    radiation = formulas.extraterrestrial_radiation(latitude, day)
     low, high = (dataset[f"temperature_{end}"].to_numpy() for end in ("min", "max"))
-    if pet == "hargreaves":
-        potential = formulas.hargreaves(low, high, radiation)
-    else:
-        light = dataset["shortwave"].to_numpy(), dataset["daylength"].to_numpy()
-        elevation = dataset["elevation"].to_numpy()[:, None]
-        shortwave = formulas.daily_shortwave(*light)
-        potential = formulas.priestley_taylor(low, high, shortwave, radiation, elevation)
     depth = 86.4 * dataset["discharge"].to_numpy() / dataset["area"].to_numpy()[:, None]
+    potential = _potential(dataset, pet, low, high)
     found = {"temperature": (low + high) / 2, "pet": potential, "streamflow": depth}
     return {name: np.asarray(values, dtype=np.float32) for name, values in found.items()}
+
+
+def _potential(dataset: xr.Dataset, pet: Pet, low: Floats, high: Floats) -> Floats:
+    """Evaluate a formula, `[B, T]`; reads from the store only what the formula needs."""
+
+    def series(name: str) -> Floats:
+        return dataset[name].to_numpy()
+
+    day = dataset["time"].dt.day_of_year.to_numpy().astype(np.float64)
+    radiation = formulas.extraterrestrial_radiation(series("latitude")[:, None], day)
+    found: Floats
+    if pet == "hargreaves":
+        found = formulas.hargreaves(low, high, radiation)
+    elif pet == "hamon":
+        found = formulas.hamon((low + high) / 2, series("daylength"))
+    else:
+        shortwave = formulas.daily_shortwave(series("shortwave"), series("daylength"))
+        light = shortwave, radiation, series("elevation")[:, None]
+        if pet == "priestley_taylor":
+            found = formulas.priestley_taylor(low, high, *light)
+        else:
+            vapour = series("vapour_pressure")
+            found = formulas.penman_monteith(low, high, vapour, WIND, *light)
+    return found
 
 
 def layout(dataset: xr.Dataset) -> dict[str, int]:

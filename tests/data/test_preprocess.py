@@ -116,6 +116,13 @@ def test_priestley_taylor_takes_the_mean_over_the_day(store):
     assert not np.allclose(found, derive(raw)["pet"], rtol=0.05)
 
 
+@pytest.mark.parametrize("name", ["hargreaves", "priestley_taylor", "hamon", "penman_monteith"])
+def test_every_formula_gives_plausible_evapotranspiration(name, store):
+    potential = derive(open_zarr(store), name)["pet"]
+    assert np.nanmin(potential) >= 0
+    assert 0.5 < np.nanmean(potential) < 6
+
+
 def test_statistics_are_those_of_the_training_days(store, splits, tmp_path):
     preprocess(store, tmp_path / "p", splits=splits, **CHOICE)
     raw, derived = open_zarr(store), open_zarr(tmp_path / "p" / "derived.zarr")
