@@ -7,13 +7,19 @@ from typing import Any
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def run(page: str) -> dict[str, Any]:
-    """Run the first Python block of a page; give its names."""
-    block = re.search(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.S)
-    assert block is not None
+def run(page: str, number: int = 0) -> dict[str, Any]:
+    """Run one of the Python blocks of a page; give its names."""
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.S)
     names: dict[str, Any] = {"__name__": page}
-    exec(block[1], names)
+    exec(blocks[number], names)
     return names
+
+
+def test_a_loop_within_a_step() -> None:
+    names = run("scan.md", 1)
+    square, root = names["square"], names["root"]
+    assert (root**2 / square - 1).abs().max() < 1e-5
+    assert (square.grad * 2 * root - 1).abs().max() < 1e-3
 
 
 def test_a_model_of_another_domain() -> None:

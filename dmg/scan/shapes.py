@@ -6,9 +6,11 @@ Shape legend: T time, B basins, E components.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
+
+Values = TypeVar("Values", bound=tuple[Any, ...])
 
 
 class Extent(NamedTuple):
@@ -56,8 +58,8 @@ def _common(sizes: Sequence[int]) -> int:
     return 1 if not larger else larger.pop() if len(larger) == 1 else 0
 
 
-def rebuilt(state: tuple[Tensor, ...], values: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def rebuilt(state: Values, values: Sequence[Tensor]) -> Values:
     """Return values as the same kind of tuple as a state."""
-    make = getattr(type(state), "_make", tuple)
-    result: tuple[Tensor, ...] = make(values)
+    make: Any = getattr(type(state), "_make", tuple)
+    result: Values = make(values)
     return result
