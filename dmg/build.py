@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from dmg.delta import DeltaModel, parameter_map
 from dmg.distributed import device
 from dmg.handler import ModelHandler
 from dmg.losses import LOSSES, Loss
-from dmg.nn import Lstm, Mlp, Network
+from dmg.nn import Lstm, Mlp, Network, Table
 from dmg.normalizer import Normalizer
 from dmg.parameters import ParameterMap
 from dmg.phy import MODELS, ProcessModel
@@ -44,7 +44,7 @@ def build_handler(experiment: Experiment, statistics: Statistics) -> ModelHandle
     parameters = parameter_map(phy_model, routing, dynamic, model.num_components)
     return ModelHandler(
         DeltaModel(
-            build_network(experiment, parameters, phy_model),
+            build_network(experiment, statistics, parameters, phy_model),
             phy_model,
             routing,
             normalizer=build_normalizer(experiment, statistics),
@@ -75,13 +75,18 @@ def build_phy(settings: schema.Phy) -> ProcessModel:
 
 
 def build_network(
-    experiment: Experiment, parameters: ParameterMap, phy_model: ProcessModel | None
+    experiment: Experiment,
+    statistics: Statistics,
+    parameters: ParameterMap,
+    phy_model: ProcessModel | None,
 ) -> Network:
     """Network with as many scores as the parameters need; without physics, one: the flow."""
     data, settings = experiment.data, experiment.model.nn
     num_dynamic, num_static = parameters.num_dynamic, parameters.num_static
     if phy_model is None:
         num_dynamic, num_static = 1, 0
+    if isinstance(settings, schema.Table):
+        return Table(None if settings.shared else len(statistics["target_std"]), num_static)
     if isinstance(settings, schema.Mlp):
         return Mlp(
             len(data.attributes), num_static,
@@ -119,12 +124,27 @@ def build_loader(
     """Loader of all that the experiment's network and process model read."""
     data, phy = experiment.data, experiment.model.phy
     physical = MODELS[phy.name].forcings if phy else ()
-    return open_loader(
+    loader = open_loader(
         [store, preprocessed / "derived.zarr"],
         forcings=[*data.forcings, *physical],
         attributes=data.attributes,
         target=data.target if target else None,
         categories=statistics["categories"],
+    )
+    if isinstance(experiment.model.nn, schema.Table) and not experiment.model.nn.shared:
+        _check_rows(loader.basin_ids, list(statistics["target_std"]))
+    return loader
+
+
+def _check_rows(basins: Sequence[str], trained: Sequence[str]) -> None:
+    """Refuse other basins, or another order, than the rows of a trained table stand for."""
+    if list(basins) == list(trained):
+        return
+    unseen = sorted(set(basins) - set(trained))
+    found = f"{unseen[0]}, which has none" if unseen else f"{len(basins)} of them"
+    raise ValueError(
+        f"nn: table has parameters of the {len(trained)} basins it was trained on, found {found};"
+        " predict the same data.basins, or use a network that reads attributes"
     )
 
 

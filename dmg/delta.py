@@ -153,13 +153,8 @@ class DeltaModel(torch.nn.Module):
     def _scores(
         self, batch: Batch, state: State, last_only: bool = False
     ) -> tuple[Scores, NetworkState]:
-        scores: tuple[Scores, NetworkState] = self.nn(
-            self.normalizer.normalize_forcings(batch.forcing),
-            self.normalizer.normalize_attributes(batch.attributes),
-            state.nn,
-            batch.seed,
-            last_only,
-        )
+        inputs = self.normalizer.inputs(batch)
+        scores: tuple[Scores, NetworkState] = self.nn(inputs, state.nn, last_only)
         return scores
 
     def _simulate(

@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from dmg.batch import Batch
+from dmg.nn.base import Inputs
+
 STD_MIN = 1e-3
 """Smallest standard deviation that a value is divided by."""
 
@@ -56,10 +59,23 @@ class Normalizer(nn.Module):
         self.register_buffer(f"{name}_mean", torch.tensor([m for m, _ in statistics]))
         self.register_buffer(f"{name}_std", torch.tensor([max(s, STD_MIN) for _, s in statistics]))
 
+    def inputs(self, batch: Batch) -> Inputs:
+        """Give what a network may read of a batch."""
+        return Inputs(
+            self.normalize_forcings(batch.forcing),
+            self.normalize_attributes(batch.attributes),
+            batch.basin,
+            batch.forcing,
+            batch.seed,
+        )
+
     def normalize_forcings(self, forcing: Mapping[str, Tensor]) -> Tensor:
         """Physical forcings `[T, B]` by name to `[T, B, F]`."""
         series = [log_root(forcing[n]) if n in self.log_forcings else forcing[n]
                   for n in self.forcings]  # fmt: skip
+        if not series:  # the network reads none, as a table does
+            some = next(iter(forcing.values()))
+            return some.new_zeros(*some.shape, 0)
         x = torch.stack(series, dim=-1)
         return _missing_to_mean((x - self.forcing_mean) / self.forcing_std)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from dmg.batch import Batch
 from dmg.delta import DeltaModel, State, parameter_map
 from dmg.handler import ModelHandler
-from dmg.nn import Lstm, Network, NetworkState, Scores
+from dmg.nn import Inputs, Lstm, Network, NetworkState, Scores
 from dmg.normalizer import Normalizer
 from dmg.phy.hbv_1_0 import Hbv10
 from dmg.routing import UnitHydrograph
@@ -29,15 +29,10 @@ class Prescribed(Network):
         self.table, self.columns = table, (dynamic_columns, static)
 
     def forward(
-        self,
-        forcing: Tensor,
-        attributes: Tensor,
-        state: NetworkState = (),
-        seed: int = 0,
-        last_only: bool = False,
+        self, inputs: Inputs, state: NetworkState = (), last_only: bool = False
     ) -> tuple[Scores, NetworkState]:
         first = int(state[0]) if state else 0
-        stop = first + len(forcing)
+        stop = first + len(inputs.forcing)
         dynamic, static = (self.table[first:stop, :, columns] for columns in self.columns)
         return Scores(dynamic[-1:] if last_only else dynamic, static[-1]), (torch.tensor(stop),)
 

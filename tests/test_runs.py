@@ -26,6 +26,15 @@ MODELS: dict[str, dict[str, Any]] = {
         "train": {"loss": {"name": "nse_batch"}, "schedule": {"name": "cosine"}},
     },
 }
+TEMPORAL = {
+    "kind": "temporal",
+    "train": {"start": "2000-01-01", "end": "2001-03-31"},
+    "test": {"start": "2001-04-01", "end": "2002-03-10"},
+}
+MODELS["table"] = {
+    "data": {"split": TEMPORAL},
+    "model": {"phy": {"name": "hbv_1_0"}, "nn": {"name": "table"}, "num_components": 2},
+}
 QUICK = {"epochs": 1, "steps_per_epoch": 2, "batch_size": 3, "window": 20, "warmup": 10}
 
 

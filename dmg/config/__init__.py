@@ -11,7 +11,7 @@ from dmg.config.data import Data, Product, PubSplit, Split, Synthetic, TemporalS
 from dmg.config.evaluate import Evaluate, Metric
 from dmg.config.files import Experiment, Run
 from dmg.config.loading import digest, load_experiment, parse, read_yaml, resolved
-from dmg.config.model import GammaUnitHydrograph, Lstm, Mlp, Model, Network, Phy
+from dmg.config.model import GammaUnitHydrograph, Lstm, Mlp, Model, Network, Phy, Table
 from dmg.config.train import (
     RESOURCES,
     Adadelta,
@@ -62,6 +62,7 @@ __all__ = [
     "Split",
     "StepSchedule",
     "Synthetic",
+    "Table",
     "TemporalSplit",
     "Train",
     "digest",

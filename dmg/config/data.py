@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,11 @@ class TemporalSplit(Section):
     )
     seed: int = Field(0, description="Seed of the choice of held-out basins")
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether some basins are never trained on."""
+        return self.frac_holdout > 0
+
 
 class PubSplit(Section):
     """Prediction in ungauged basins: random folds, each held out once (k-fold)."""
@@ -50,6 +55,8 @@ class PubSplit(Section):
     test: Period = Field(description="Days that are scored, held-out basins")
     num_folds: int = Field(10, ge=2, description="Number of folds")
     seed: int = Field(0, description="Seed of the random folds")
+    holds_out: ClassVar[bool] = True
+    """Whether some basins are never trained on."""
 
 
 Split = Annotated[TemporalSplit | PubSplit, Field(discriminator="kind")]

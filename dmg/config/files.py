@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dmg.config.base import Section
 from dmg.config.data import Data
@@ -20,6 +20,15 @@ class Experiment(Section):
     model: Model = Field(Model(), description="Model")
     train: Train = Field(Train(), description="Training")
     evaluate: Evaluate = Field(Evaluate(), description="Evaluation")
+
+    @model_validator(mode="after")
+    def _table_knows_all_basins(self) -> Experiment:
+        if self.model.nn.name == "table" and not self.model.nn.shared and self.data.split.holds_out:
+            raise ValueError(
+                "nn: table has parameters of trained basins only, but data.split holds basins out;"
+                " use a network that reads attributes, shared: true, or a split that trains on all"
+            )
+        return self
 
 
 class Run(Section):

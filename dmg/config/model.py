@@ -46,7 +46,17 @@ class Mlp(Section):
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout after each hidden layer [1]")
 
 
-Network = Annotated[Lstm | Mlp, Field(discriminator="name")]
+class Table(Section):
+    """One free parameter set per basin: calibration by gradient descent, without any input."""
+
+    name: Literal["table"] = "table"
+    shared: bool = Field(False, description="One parameter set for all basins together")
+
+
+Network = Annotated[Lstm | Mlp | Table, Field(discriminator="name")]
+
+STATIC = ("mlp", "table")
+"""Networks that see no forcing and give static parameters only."""
 
 
 class GammaUnitHydrograph(Section):
@@ -70,14 +80,15 @@ class Model(Section):
     )
 
     @model_validator(mode="after")
-    def _mlp_is_static(self) -> Model:
-        if self.nn.name != "mlp":
+    def _static_networks(self) -> Model:
+        name = self.nn.name
+        if name not in STATIC:
             return self
         if self.phy is None:
-            raise ValueError("an mlp sees no forcing and cannot give the flow; use nn: lstm")
+            raise ValueError(f"nn: {name} sees no forcing and cannot give the flow; use nn: lstm")
         if self.phy.dynamic:
             raise ValueError(
-                f"an mlp gives static parameters only, but phy.dynamic is {list(self.phy.dynamic)};"
-                " use nn: lstm or leave dynamic empty"
+                f"nn: {name} gives static parameters only, but phy.dynamic is"
+                f" {list(self.phy.dynamic)}; use nn: lstm or leave dynamic empty"
             )
         return self

@@ -5,12 +5,29 @@ Shape legend: T time, B basins, F forcings, A attributes, D dynamic scores, S st
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-NetworkState = tuple[Tensor, ...]
-"""Memory of a network after its last step; empty for one without memory."""
+NetworkState = tuple[Any, ...]
+"""Memory of a network after its last step, tensors or tuples of them; empty: no memory."""
+
+
+class Inputs(NamedTuple):
+    """What a network may read of a batch."""
+
+    forcing: Tensor
+    """Normalised forcings `[T, B, F]`."""
+    attributes: Tensor
+    """Normalised attributes `[B, A]`."""
+    basin: Tensor = torch.zeros(0, dtype=torch.int64)
+    """Row of each basin in the experiment's list, `[B]`."""
+    physical: Mapping[str, Tensor] = {}
+    """Forcings as they are, `[T, B]` by name."""
+    seed: int = 0
+    """Seed of the dropout; the same seed gives the same mask on every rank."""
 
 
 class Scores(NamedTuple):
@@ -35,26 +52,22 @@ class Network(nn.Module):
         self.num_static = num_static
 
     def forward(
-        self,
-        forcing: Tensor,
-        attributes: Tensor,
-        state: NetworkState = (),
-        seed: int = 0,
-        last_only: bool = False,
+        self, inputs: Inputs, state: NetworkState = (), last_only: bool = False
     ) -> tuple[Scores, NetworkState]:
         """Give the scores of a period.
 
         Parameters
         ----------
-        forcing
-            Normalised forcings `[T, B, F]`.
-        attributes
-            Normalised attributes `[B, A]`.
+        inputs
+            Forcings and attributes of the period.
         state
             Memory after the step before the first; empty: none.
-        seed
-            Seed of the dropout; the same seed gives the same mask on every rank.
         last_only
             Give the dynamic scores of the last step only, `[1, B, D]`.
         """
         raise NotImplementedError
+
+    def _static(self, scores: Tensor, inputs: Inputs, last_only: bool) -> Scores:
+        """Scores of a network that gives nothing dynamic."""
+        num_steps = 1 if last_only else len(inputs.forcing)
+        return Scores(scores.new_zeros(num_steps, len(scores), 0), scores)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dmg.nn.base import Network, NetworkState, Scores
+from dmg.nn.base import Inputs, Network, NetworkState, Scores
 from dmg.nn.dropout import drop
 
 
@@ -53,15 +53,12 @@ class Lstm(Network):
         self.in_bfloat16 = bfloat16
 
     def forward(
-        self,
-        forcing: Tensor,
-        attributes: Tensor,
-        state: NetworkState = (),
-        seed: int = 0,
-        last_only: bool = False,
+        self, inputs: Inputs, state: NetworkState = (), last_only: bool = False
     ) -> tuple[Scores, NetworkState]:
         """Give the scores of a period: see `Network.forward`."""
-        hidden, state = self._recur(self._embed(forcing, attributes), state, seed)
+        hidden, state = self._recur(
+            self._embed(inputs.forcing, inputs.attributes), state, inputs.seed
+        )
         wanted = hidden[-1:] if last_only else hidden
         dynamic = self.dynamic_head(wanted) if self.dynamic_head else wanted[..., :0]
         static = self.static_head(hidden[-1]) if self.static_head else hidden[-1, :, :0]

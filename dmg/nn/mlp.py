@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from dmg.nn.base import Network, NetworkState, Scores
+from dmg.nn.base import Inputs, Network, NetworkState, Scores
 from dmg.nn.dropout import keep_mask
 
 
@@ -44,18 +44,12 @@ class Mlp(Network):
         self.dropout = dropout
 
     def forward(
-        self,
-        forcing: Tensor,
-        attributes: Tensor,
-        state: NetworkState = (),
-        seed: int = 0,
-        last_only: bool = False,
+        self, inputs: Inputs, state: NetworkState = (), last_only: bool = False
     ) -> tuple[Scores, NetworkState]:
         """Give the scores of a period: see `Network.forward`."""
-        x = attributes
+        x = inputs.attributes
         for i, layer in enumerate(self.layers[:-1]):
             x = torch.relu(layer(x))
             if self.training and self.dropout > 0:
-                x = x * keep_mask(x[0], self.dropout, seed + i)
-        num_steps = 1 if last_only else len(forcing)
-        return Scores(x.new_zeros(num_steps, len(x), 0), self.layers[-1](x)), ()
+                x = x * keep_mask(x[0], self.dropout, inputs.seed + i)
+        return self._static(self.layers[-1](x), inputs, last_only), ()

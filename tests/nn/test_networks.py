@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dmg.nn import Lstm, Mlp, Network
+from dmg.nn import Inputs, Lstm, Mlp, Network
 from dmg.nn.dropout import keep_mask
 from tests.golden import CASES
 
@@ -34,7 +34,7 @@ def test_lstm_agrees_with_the_published_program() -> None:
     recurrent = [f"lstm.{kind}_l0" for kind in kinds]
     head = ["dynamic_head.weight", "dynamic_head.bias"]
     fill(net, ["linear_in.weight", "linear_in.bias", *recurrent, *head])
-    scores, _ = net(inputs(), NONE)
+    scores, _ = net(Inputs(inputs(), NONE))
     expected = torch.tensor(CASES["lstm_model"]["out"]).reshape(5, 2, 2)
     torch.testing.assert_close(scores.dynamic, expected, atol=1e-6, rtol=0)
 
@@ -52,16 +52,16 @@ def test_equals_torch_lstm_on_repeated_attributes() -> None:
     net, x, a = lstm(), inputs(), attributes()
     repeated = torch.cat([x, a.expand(5, -1, -1)], dim=-1)
     hidden, _ = net.lstm(torch.relu(net.linear_in(repeated)))
-    torch.testing.assert_close(net(x, a)[0].dynamic, net.dynamic_head(hidden))
-    torch.testing.assert_close(net(x, a)[0].static, net.static_head(hidden[-1]))
+    torch.testing.assert_close(net(Inputs(x, a))[0].dynamic, net.dynamic_head(hidden))
+    torch.testing.assert_close(net(Inputs(x, a))[0].static, net.static_head(hidden[-1]))
 
 
 @pytest.mark.parametrize("split", [1, 3])
 def test_chunks_equal_whole(split: int) -> None:
     net, x, a = lstm().eval(), inputs(), attributes()
-    whole, _ = net(x, a)
-    first, state = net(x[:split], a)
-    second, _ = net(x[split:], a, state)
+    whole, _ = net(Inputs(x, a))
+    first, state = net(Inputs(x[:split], a))
+    second, _ = net(Inputs(x[split:], a), state)
     torch.testing.assert_close(torch.cat([first.dynamic, second.dynamic]), whole.dynamic)
     torch.testing.assert_close(second.static, whole.static)
 
@@ -70,7 +70,7 @@ def test_is_causal_and_basins_are_independent() -> None:
     net, x, a = lstm().eval(), inputs(), attributes()
     changed = x.clone()
     changed[3:, 0] += 1
-    before, after = net(x, a)[0].dynamic, net(changed, a)[0].dynamic
+    before, after = net(Inputs(x, a))[0].dynamic, net(Inputs(changed, a))[0].dynamic
     assert torch.equal(before[:3], after[:3])
     assert torch.equal(before[:, 1], after[:, 1])
     assert not torch.equal(before[3:, 0], after[3:, 0])
@@ -78,9 +78,9 @@ def test_is_causal_and_basins_are_independent() -> None:
 
 def test_bfloat16_is_close_and_learns() -> None:
     net, x, a = lstm(), inputs(), attributes()
-    exact = net(x, a)[0].dynamic
+    exact = net(Inputs(x, a))[0].dynamic
     net.in_bfloat16 = True
-    coarse = net(x, a)[0].dynamic
+    coarse = net(Inputs(x, a))[0].dynamic
     assert coarse.dtype == torch.float32
     assert not torch.equal(coarse, exact)
     torch.testing.assert_close(coarse, exact, rtol=0.03, atol=0.01)
@@ -90,7 +90,9 @@ def test_bfloat16_is_close_and_learns() -> None:
 
 def test_last_only_gives_the_last_step() -> None:
     net, x, a = lstm().eval(), inputs(), attributes()
-    assert torch.equal(net(x, a, last_only=True)[0].dynamic, net(x, a)[0].dynamic[-1:])
+    assert torch.equal(
+        net(Inputs(x, a), last_only=True)[0].dynamic, net(Inputs(x, a))[0].dynamic[-1:]
+    )
 
 
 def mlp(dropout: float = 0.0) -> Mlp:
@@ -101,7 +103,7 @@ def mlp(dropout: float = 0.0) -> Mlp:
 @pytest.mark.parametrize("build", [lstm, mlp])
 class TestDropout:
     def scores(self, net: Network, seed: int) -> Tensor:
-        return net(inputs(), attributes(), seed=seed)[0].static
+        return net(Inputs(inputs(), attributes(), seed=seed))[0].static
 
     def test_is_a_function_of_the_seed(self, build: type) -> None:
         net = build(0.5)
@@ -116,7 +118,10 @@ class TestDropout:
 
     def test_does_not_depend_on_the_other_basins(self, build: type) -> None:
         net, x, a = build(0.5), inputs(), attributes()
-        both, one = net(x, a, seed=3)[0].static, net(x[:, 1:], a[1:], seed=3)[0].static
+        both, one = (
+            net(Inputs(x, a, seed=3))[0].static,
+            net(Inputs(x[:, 1:], a[1:], seed=3))[0].static,
+        )
         torch.testing.assert_close(both[1:], one)
 
 
@@ -128,7 +133,7 @@ def test_dropped_weights_keep_their_expectation() -> None:
 
 def test_mlp_gives_static_scores_only() -> None:
     net = mlp()
-    scores, state = net(inputs(), attributes())
+    scores, state = net(Inputs(inputs(), attributes()))
     assert scores.dynamic.shape == (5, 2, 0)
     assert scores.static.shape == (2, 5)
     assert state == ()
