@@ -1,8 +1,24 @@
 """Networks that give a process model's parameters, or the flow itself."""
 
 from dmg.nn.base import Inputs, Network, NetworkState, Scores
+from dmg.nn.ea_lstm import EaLstm
 from dmg.nn.lstm import Lstm
+from dmg.nn.lstm_mlp import LstmMlp
+from dmg.nn.mc_lstm import McLstm
 from dmg.nn.mlp import Mlp
 from dmg.nn.table import Table
+from dmg.nn.transformer import Transformer
 
-__all__ = ["Inputs", "Lstm", "Mlp", "Network", "NetworkState", "Scores", "Table"]
+__all__ = [
+    "EaLstm",
+    "Inputs",
+    "Lstm",
+    "LstmMlp",
+    "McLstm",
+    "Mlp",
+    "Network",
+    "NetworkState",
+    "Scores",
+    "Table",
+    "Transformer",
+]

@@ -6,7 +6,7 @@ Shape legend: T time, B basins, F forcings, A attributes, D dynamic scores, S st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,9 @@ class Network(nn.Module):
     num_dynamic, num_static
         D and S, the numbers of scores per step and per basin.
     """
+
+    gives_flow: ClassVar[bool] = False
+    """Whether the dynamic score is the flow itself [mm d-1], not the standardised one."""
 
     def __init__(self, num_dynamic: int, num_static: int) -> None:
         super().__init__()

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from dmg.nn.base import Inputs, Network, NetworkState, Scores
+from dmg.nn.base import Inputs, NetworkState, Scores
 from dmg.nn.dropout import drop
+from dmg.nn.heads import Headed, embed, run_lstm
 
 
-class Lstm(Network):
+class Lstm(Headed):
     """LSTM over forcings and attributes.
 
     Parameters
@@ -47,8 +47,7 @@ class Lstm(Network):
         super().__init__(num_dynamic, num_static)
         self.linear_in = nn.Linear(num_forcings + num_attributes, hidden_size)
         self.lstm = nn.LSTM(hidden_size, hidden_size)
-        self.dynamic_head = nn.Linear(hidden_size, num_dynamic) if num_dynamic else None
-        self.static_head = nn.Linear(hidden_size, num_static) if num_static else None
+        self._add_heads(hidden_size)
         self.dropout = dropout
         self.in_bfloat16 = bfloat16
 
@@ -56,29 +55,15 @@ class Lstm(Network):
         self, inputs: Inputs, state: NetworkState = (), last_only: bool = False
     ) -> tuple[Scores, NetworkState]:
         """Give the scores of a period: see `Network.forward`."""
-        hidden, state = self._recur(
-            self._embed(inputs.forcing, inputs.attributes), state, inputs.seed
-        )
-        wanted = hidden[-1:] if last_only else hidden
-        dynamic = self.dynamic_head(wanted) if self.dynamic_head else wanted[..., :0]
-        static = self.static_head(hidden[-1]) if self.static_head else hidden[-1, :, :0]
-        return Scores(dynamic, static), state
+        x = self._embed(inputs.forcing, inputs.attributes)
+        hidden, state = self._recur(x, state, inputs.seed)
+        return self._read(hidden, last_only), state
 
     def _embed(self, forcing: Tensor, attributes: Tensor) -> Tensor:
-        """Input layer; the attributes' part is computed once, not once per step."""
-        split = [forcing.shape[-1], attributes.shape[-1]]
-        of_forcing, of_attributes = torch.split(self.linear_in.weight, split, dim=1)
-        constant = functional.linear(attributes, of_attributes, self.linear_in.bias)
-        return torch.relu(functional.linear(forcing, of_forcing) + constant)
+        return torch.relu(embed(self.linear_in, forcing, attributes))
 
     def _recur(self, x: Tensor, state: NetworkState, seed: int) -> tuple[Tensor, NetworkState]:
-        if not state:
-            zeros = x.new_zeros(1, x.shape[1], self.lstm.hidden_size)
-            state = (zeros, zeros)
         weights: list[Tensor] = list(self.lstm.parameters())  # w_ih, w_hh, b_ih, b_hh
         if self.training and self.dropout > 0:
             weights = drop(weights[:2], self.dropout, seed) + weights[2:]
-        # torch.lstm is what nn.LSTM calls; here it gets the masked weights
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
-            hidden, h, c = torch.lstm(x, state, weights, True, 1, 0.0, self.training, False, False)
-        return hidden.to(x.dtype), (h.to(x.dtype), c.to(x.dtype))
+        return run_lstm(x, state, weights, self.in_bfloat16, self.training)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dmg.nn import Inputs, Lstm, Mlp, Network
+from dmg.nn import Inputs, Lstm, Mlp
 from dmg.nn.dropout import keep_mask
 from tests.golden import CASES
 
@@ -56,73 +56,9 @@ def test_equals_torch_lstm_on_repeated_attributes() -> None:
     torch.testing.assert_close(net(Inputs(x, a))[0].static, net.static_head(hidden[-1]))
 
 
-@pytest.mark.parametrize("split", [1, 3])
-def test_chunks_equal_whole(split: int) -> None:
-    net, x, a = lstm().eval(), inputs(), attributes()
-    whole, _ = net(Inputs(x, a))
-    first, state = net(Inputs(x[:split], a))
-    second, _ = net(Inputs(x[split:], a), state)
-    torch.testing.assert_close(torch.cat([first.dynamic, second.dynamic]), whole.dynamic)
-    torch.testing.assert_close(second.static, whole.static)
-
-
-def test_is_causal_and_basins_are_independent() -> None:
-    net, x, a = lstm().eval(), inputs(), attributes()
-    changed = x.clone()
-    changed[3:, 0] += 1
-    before, after = net(Inputs(x, a))[0].dynamic, net(Inputs(changed, a))[0].dynamic
-    assert torch.equal(before[:3], after[:3])
-    assert torch.equal(before[:, 1], after[:, 1])
-    assert not torch.equal(before[3:, 0], after[3:, 0])
-
-
-def test_bfloat16_is_close_and_learns() -> None:
-    net, x, a = lstm(), inputs(), attributes()
-    exact = net(Inputs(x, a))[0].dynamic
-    net.in_bfloat16 = True
-    coarse = net(Inputs(x, a))[0].dynamic
-    assert coarse.dtype == torch.float32
-    assert not torch.equal(coarse, exact)
-    torch.testing.assert_close(coarse, exact, rtol=0.03, atol=0.01)
-    coarse.square().sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.lstm.parameters())
-
-
-def test_last_only_gives_the_last_step() -> None:
-    net, x, a = lstm().eval(), inputs(), attributes()
-    assert torch.equal(
-        net(Inputs(x, a), last_only=True)[0].dynamic, net(Inputs(x, a))[0].dynamic[-1:]
-    )
-
-
 def mlp(dropout: float = 0.0) -> Mlp:
     torch.manual_seed(0)
     return Mlp(4, 5, hidden_sizes=(16, 16), dropout=dropout)
-
-
-@pytest.mark.parametrize("build", [lstm, mlp])
-class TestDropout:
-    def scores(self, net: Network, seed: int) -> Tensor:
-        return net(Inputs(inputs(), attributes(), seed=seed))[0].static
-
-    def test_is_a_function_of_the_seed(self, build: type) -> None:
-        net = build(0.5)
-        torch.manual_seed(1)
-        first = self.scores(net, 7)
-        torch.manual_seed(2)
-        assert torch.equal(self.scores(net, 7), first)
-        assert not torch.equal(self.scores(net, 8), first)
-
-    def test_is_off_in_evaluation(self, build: type) -> None:
-        assert torch.equal(self.scores(build(0.5).eval(), 7), self.scores(build(0.0), 7))
-
-    def test_does_not_depend_on_the_other_basins(self, build: type) -> None:
-        net, x, a = build(0.5), inputs(), attributes()
-        both, one = (
-            net(Inputs(x, a, seed=3))[0].static,
-            net(Inputs(x[:, 1:], a[1:], seed=3))[0].static,
-        )
-        torch.testing.assert_close(both[1:], one)
 
 
 def test_dropped_weights_keep_their_expectation() -> None:
