@@ -1,117 +1,30 @@
-"""From configuration to objects: the only module that knows both.
+"""From configuration to data, training and, with `build_model`, to models.
 
-Everything below takes plain arguments; `runs`, above, takes file names.
+Only these two modules know both configuration and objects: everything below takes plain
+arguments; `runs`, above, takes file names.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 
 from dmg import config as schema
+from dmg.build_model import Statistics, build_handler
 from dmg.config import Experiment, digest
 from dmg.data.loader import DataLoader, open_loader
 from dmg.data.sampler import DataSampler, tile
 from dmg.data.splits import read_splits, select
-from dmg.delta import DeltaModel, parameter_map
 from dmg.distributed import device
 from dmg.handler import ModelHandler
 from dmg.losses import LOSSES, Loss
-from dmg.nn import Lstm, Mlp, Network, Table
-from dmg.normalizer import Normalizer
-from dmg.parameters import ParameterMap
-from dmg.phy import MODELS, ProcessModel
-from dmg.routing import UnitHydrograph
+from dmg.phy import MODELS
 from dmg.train import Trainer
 from dmg.validation import Validation
-
-Statistics = Mapping[str, Any]
-"""Statistics of the training part of one fold, see `dmg.data.statistics`."""
-
-
-def build_handler(experiment: Experiment, statistics: Statistics) -> ModelHandler:
-    """Build an untrained model from an experiment and the statistics of one fold."""
-    model = experiment.model
-    phy_model = build_phy(model.phy) if model.phy else None
-    routing = UnitHydrograph(model.routing.length) if model.routing and phy_model else None
-    dynamic = model.phy.dynamic if model.phy else ()
-    parameters = parameter_map(phy_model, routing, dynamic, model.num_components)
-    return ModelHandler(
-        DeltaModel(
-            build_network(experiment, statistics, parameters, phy_model),
-            phy_model,
-            routing,
-            normalizer=build_normalizer(experiment, statistics),
-            parameters=parameters,
-            warmup_gradient=experiment.train.warmup_gradient,
-            dynamic_dropout=model.dynamic_dropout,
-            outputs=(experiment.data.target,),
-        )
-    )
-
-
-def build_phy(settings: schema.Phy) -> ProcessModel:
-    """Process model with its options.
-
-    Raises
-    ------
-    ValueError
-        If the model takes no such option, or not this value.
-    """
-    model: Callable[..., ProcessModel] = MODELS[settings.name]
-    known = set(inspect.signature(model).parameters)
-    unknown = sorted(set(settings.options) - known)
-    if unknown:
-        raise ValueError(
-            f"model.phy.options: {settings.name} takes no {unknown}; choose from {sorted(known)}"
-        )
-    return model(**settings.options)
-
-
-def build_network(
-    experiment: Experiment,
-    statistics: Statistics,
-    parameters: ParameterMap,
-    phy_model: ProcessModel | None,
-) -> Network:
-    """Network with as many scores as the parameters need; without physics, one: the flow."""
-    data, settings = experiment.data, experiment.model.nn
-    num_dynamic, num_static = parameters.num_dynamic, parameters.num_static
-    if phy_model is None:
-        num_dynamic, num_static = 1, 0
-    if isinstance(settings, schema.Table):
-        return Table(None if settings.shared else len(statistics["target_std"]), num_static)
-    if isinstance(settings, schema.Mlp):
-        return Mlp(
-            len(data.attributes), num_static,
-            hidden_sizes=settings.hidden_sizes, dropout=settings.dropout,
-        )  # fmt: skip
-    return Lstm(
-        len(data.forcings), len(data.attributes), num_dynamic, num_static,
-        hidden_size=settings.hidden_size, dropout=settings.dropout,
-        bfloat16=settings.precision == "bfloat16",
-    )  # fmt: skip
-
-
-def build_normalizer(experiment: Experiment, statistics: Statistics) -> Normalizer:
-    """Normaliser with the statistics of the training part of one fold."""
-
-    def moments(entry: Mapping[str, float]) -> tuple[float, float]:
-        return entry["mean"], entry["std"]
-
-    data = experiment.data
-    return Normalizer(
-        {name: moments(statistics["forcings"][name]) for name in data.forcings},
-        {name: moments(statistics["attributes"][name]) for name in data.attributes},
-        moments(statistics["target"]),
-        data.log_forcings,
-    )
 
 
 def build_loader(

@@ -128,7 +128,9 @@ class DeltaModel(torch.nn.Module):
             static = self.parameter_map.static(scores.static)
         time = batch.time + batch.num_steps
         if self.phy_model is None:
-            flow = self.normalizer.restore_target(scores.dynamic[..., 0])
+            flow = scores.dynamic[..., 0]
+            if not self.nn.gives_flow:
+                flow = self.normalizer.restore_target(flow)
             return Output({self.outputs[0]: flow}, State(nn=memory, static=static, time=time))
         dynamic = self._drop_dynamic(self.parameter_map.dynamic(scores.dynamic), batch)
         fluxes, stores = self._simulate(batch, dict(static) | dynamic, state.phy)

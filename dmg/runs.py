@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from dmg.build import build_handler, build_loader, build_trainer
+from dmg.build import build_loader, build_trainer
+from dmg.build_model import build_handler
 from dmg.checkpoint import load_model, save_model
 from dmg.config import Experiment, load_experiment, parse, resolved
 from dmg.data.statistics import read_statistics

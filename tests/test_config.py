@@ -87,6 +87,13 @@ def test_schema_offers_only_metrics_that_exist() -> None:
             {"model": {"phy": {"name": "hbv_1_0", "dynamic": ["BETA"]}, "nn": {"name": "mlp"}}},
             "nn: mlp gives static parameters only",
         ),
+        ({"model": {"nn": {"name": "mc_lstm"}}}, "mc_lstm gives the flow, no parameters; set phy"),
+        ({"model": {"nn": {"name": "transformer", "num_heads": 7}}}, "found 64 for 7 heads"),
+        (
+            {"data": {"split": SPLIT, "forcings": ["pet"]},
+             "model": {"phy": None, "nn": {"name": "mc_lstm"}}},
+            "mc_lstm conserves precipitation, but data.forcings",
+        ),
         ({"evaluate": {"metrics": ["nse", "kgee"]}}, "evaluate.metrics.1: .*'kge'"),
         (
             {"evaluate": {"reference": {"start": "2001-01-01", "end": "2000-01-01"}}},

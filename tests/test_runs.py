@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 import yaml
 
-from dmg import build, runs
+from dmg import build, build_model, runs
 from dmg.config import Experiment, Phy, resolved
 from dmg.data.zarrs import open_zarr
 from tests.small import IDS, experiment, write_preprocessed, write_store
@@ -34,6 +34,15 @@ TEMPORAL = {
 MODELS["table"] = {
     "data": {"split": TEMPORAL},
     "model": {"phy": {"name": "hbv_1_0"}, "nn": {"name": "table"}, "num_components": 2},
+}
+MODELS |= {
+    name: {"model": {"phy": phy, "nn": {"name": name, "hidden_size": 4, **options}}}
+    for name, phy, options in [
+        ("lstm_mlp", {"name": "hbv_1_0", "dynamic": ["BETA"]}, {"mlp_hidden_sizes": [4]}),
+        ("ea_lstm", {"name": "hbv_1_0", "dynamic": ["BETA"]}, {}),
+        ("mc_lstm", None, {}),
+        ("transformer", {"name": "hbv_1_0"}, {"num_heads": 2, "context": 20}),
+    ]
 }
 QUICK = {"epochs": 1, "steps_per_epoch": 2, "batch_size": 3, "window": 20, "warmup": 10}
 
@@ -221,4 +230,4 @@ def test_every_loss_and_optimizer_trains(
 def test_unknown_option_of_the_process_model() -> None:
     settings = Phy(options={"tilt": 1})
     with pytest.raises(ValueError, match=r"hbv_1_0 takes no \['tilt'\]; choose from \['dt'\]"):
-        build.build_phy(settings)
+        build_model.build_phy(settings)

@@ -11,7 +11,17 @@ from dmg.config.data import Data, Product, PubSplit, Split, Synthetic, TemporalS
 from dmg.config.evaluate import Evaluate, Metric
 from dmg.config.files import Experiment, Run
 from dmg.config.loading import digest, load_experiment, parse, read_yaml, resolved
-from dmg.config.model import GammaUnitHydrograph, Lstm, Mlp, Model, Network, Phy, Table
+from dmg.config.model import GammaUnitHydrograph, Model, Phy
+from dmg.config.networks import (
+    EaLstm,
+    Lstm,
+    LstmMlp,
+    McLstm,
+    Mlp,
+    Network,
+    Table,
+    Transformer,
+)
 from dmg.config.train import (
     RESOURCES,
     Adadelta,
@@ -37,11 +47,14 @@ __all__ = [
     "AdamW",
     "CosineSchedule",
     "Data",
+    "EaLstm",
     "Evaluate",
     "Experiment",
     "GammaUnitHydrograph",
     "Loss",
     "Lstm",
+    "LstmMlp",
+    "McLstm",
     "Metric",
     "Mlp",
     "Model",
@@ -65,6 +78,7 @@ __all__ = [
     "Table",
     "TemporalSplit",
     "Train",
+    "Transformer",
     "digest",
     "load_experiment",
     "parse",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from dmg.config.base import Section
+from dmg.config.networks import Lstm, Network
 from dmg.config.registry import process_models
 
 
@@ -25,38 +26,6 @@ class Phy(Section):
         if name not in process_models():
             raise ValueError(f"no process model '{name}'; choose from {list(process_models())}")
         return name
-
-
-class Lstm(Section):
-    """LSTM over forcings and attributes; heads for dynamic and static parameters."""
-
-    name: Literal["lstm"] = "lstm"
-    hidden_size: int = Field(256, ge=1, description="Hidden units")
-    dropout: float = Field(0.5, ge=0, lt=1, description="Variational dropout of the weights [1]")
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Arithmetic of the recurrent layer; bfloat16 is quicker, and coarser"
-    )
-
-
-class Mlp(Section):
-    """Multi-layer perceptron over attributes; static parameters only."""
-
-    name: Literal["mlp"] = "mlp"
-    hidden_sizes: tuple[int, ...] = Field((256, 256, 256), description="Units of hidden layers")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout after each hidden layer [1]")
-
-
-class Table(Section):
-    """One free parameter set per basin: calibration by gradient descent, without any input."""
-
-    name: Literal["table"] = "table"
-    shared: bool = Field(False, description="One parameter set for all basins together")
-
-
-Network = Annotated[Lstm | Mlp | Table, Field(discriminator="name")]
-
-STATIC = ("mlp", "table")
-"""Networks that see no forcing and give static parameters only."""
 
 
 class GammaUnitHydrograph(Section):
@@ -80,13 +49,13 @@ class Model(Section):
     )
 
     @model_validator(mode="after")
-    def _static_networks(self) -> Model:
-        name = self.nn.name
-        if name not in STATIC:
-            return self
-        if self.phy is None:
+    def _network_gives_what_is_needed(self) -> Model:
+        name, gives = self.nn.name, self.nn.gives
+        if self.phy is None and gives == "static":
             raise ValueError(f"nn: {name} sees no forcing and cannot give the flow; use nn: lstm")
-        if self.phy.dynamic:
+        if self.phy is not None and gives == "flow":
+            raise ValueError(f"nn: {name} gives the flow, no parameters; set phy: null")
+        if self.phy is not None and self.phy.dynamic and gives == "static":
             raise ValueError(
                 f"nn: {name} gives static parameters only, but phy.dynamic is"
                 f" {list(self.phy.dynamic)}; use nn: lstm or leave dynamic empty"
