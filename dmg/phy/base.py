@@ -42,7 +42,7 @@ class ProcessModel(nn.Module):
     BALANCE: ClassVar[Mapping[str, int]]
     """Sign with which each forcing or flux enters the change of total storage."""
     SIGNED: ClassVar[tuple[str, ...]] = ()
-    """Fluxes that may be negative."""
+    """Fluxes and stores that may be negative."""
     RUNOFF: ClassVar[tuple[str, ...]] = ("streamflow",)
     """Fluxes that leave over land or channel, so that routing delays them."""
     RECOMMENDED_DYNAMIC: ClassVar[tuple[str, ...]] = ()

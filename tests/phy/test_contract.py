@@ -1,192 +1,232 @@
-"""What every process model must satisfy."""
+"""Every registered model satisfies the contract; what does not is told so."""
 
-import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
-from dmg.phy import MODELS, ProcessModel, Trajectory
+from dmg.config.registry import process_models
+from dmg.parameters import Parameter
+from dmg.phy import MODELS, ProcessModel
 from dmg.scan import scan
-from tests.phy.weather import random_parameters, weather
+from dmg.testing import ProcessModelContract, corners, random_parameters, weather
 
-YEAR = 365
-
-
-@pytest.fixture(params=list(MODELS))
-def model(request: pytest.FixtureRequest) -> ProcessModel:
-    return MODELS[request.param]()
+OUTSIDE = Path(__file__).parent.parent / "outside"
 
 
-def storage(state: tuple[Tensor, ...]) -> Tensor:
-    return sum(state, torch.zeros(()))
+class TestEveryModel(ProcessModelContract):
+    @pytest.fixture(params=list(MODELS))
+    def model(self, request: pytest.FixtureRequest) -> ProcessModel:
+        return MODELS[request.param]()
 
 
-def residual(
-    model: ProcessModel, forcing: dict[str, Tensor], run: Trajectory, start: Tensor
-) -> Tensor:
-    """Change of storage less the declared balance [mm]."""
-    terms = {n: f.unsqueeze(-1) for n, f in forcing.items()} | run.fluxes
-    balance = sum(sign * terms[name].sum(0) for name, sign in model.BALANCE.items())
-    return storage(run.state) - start - balance
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[ProcessModel]]:
+    """Model of an installed package, found by its entry point."""
+    monkeypatch.syspath_prepend(OUTSIDE)
+    process_models.cache_clear()
+    yield MODELS["bucket"]
+    process_models.cache_clear()
 
 
-def run(
-    model: ProcessModel, forcing: dict[str, Tensor], parameters: dict[str, Tensor]
-) -> Trajectory:
-    return model(forcing, parameters)
+class TestModelOfAnotherPackage(ProcessModelContract):
+    @pytest.fixture
+    def model(self, outside: type[ProcessModel]) -> ProcessModel:
+        return outside(dt=1 / 24)
 
 
-def initial_storage(model: ProcessModel, like: Tensor) -> Tensor:
-    return storage(model.initial_state(*like.shape, like))
+class Nothing(NamedTuple):
+    """No memory."""
 
 
-def test_water_balance_closes(model: ProcessModel) -> None:
-    forcing, parameters = weather(YEAR, 20), random_parameters(model, 20, 4)
-    out = run(model, forcing, parameters)
-    start = initial_storage(model, parameters["FC"])
-    assert residual(model, forcing, out, start).abs().max() < 1e-9
+class Growth(NamedTuple):
+    """Of one step."""
+
+    growth: Tensor  # [g m-2 d-1]
 
 
-def test_water_balance_closes_at_every_corner(model: ProcessModel) -> None:
-    bounds = [(p.lower, p.upper) for p in model.PARAMETERS.values()]
-    corners = torch.tensor(list(itertools.product(*bounds)))
-    parameters = dict(zip(model.PARAMETERS, corners.T.unsqueeze(1), strict=True))
-    forcing = weather(60, 1)
-    forcing["precipitation"][30] = 500.0
-    out = run(model, forcing, parameters)
-    start = initial_storage(model, corners[:, 0].unsqueeze(0))
-    assert residual(model, forcing, out, start).abs().max() < 1e-9
-    assert all(store.min() >= -1e-12 for store in out.state)
+class Canopy(ProcessModel):
+    """Not hydrological: no water, no memory, and a forcing of its own."""
+
+    forcings = ("shortwave", "nitrogen")
+    PARAMETERS: ClassVar = {"EPSILON": Parameter(0.1, 2.0, "g MJ-1", "light use efficiency")}
+    State = Nothing
+    Flux = Growth
+    BALANCE: ClassVar[dict[str, int]] = {}
+    RUNOFF = ()
+
+    @staticmethod
+    def step(
+        state: Any, forcing: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
+    ) -> tuple[Any, Growth]:
+        light = forcing["shortwave"] * forcing["nitrogen"]
+        return state, Growth(parameters["EPSILON"] * light)
 
 
-rain = st.floats(0, 500) | st.just(0.0)
+class TestModelWithoutWater(ProcessModelContract):
+    @pytest.fixture
+    def model(self) -> ProcessModel:
+        return Canopy()
+
+    def weather(
+        self, model: ProcessModel, num_steps: int, num_basins: int, wild: bool = False
+    ) -> dict[str, Tensor]:
+        light = weather(num_steps, num_basins, forcings=["shortwave"], wild=wild)
+        return light | {"nitrogen": torch.linspace(0.1, 1, num_basins)}
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.lists(st.tuples(rain, st.floats(-40, 45), st.floats(0, 15)), min_size=5, max_size=30))
-def test_storages_and_fluxes_are_never_negative(days: list[tuple[float, float, float]]) -> None:
-    series = torch.tensor(days, dtype=torch.float64).unbind(1)
-    forcing = {
-        n: s.unsqueeze(-1)
-        for n, s in zip(("precipitation", "temperature", "pet"), series, strict=True)
-    }
-    for cls in MODELS.values():
-        model = cls()
-        out = run(model, forcing, random_parameters(model, 1, 8))
-        assert all(store.min() >= -1e-12 for store in out.state)
-        assert all(flux.min() >= -1e-12 for flux in out.fluxes.values())
+class TestMistakes:
+    """A model with a mistake fails the test that is there for it; eagerly, nothing to compile."""
+
+    @pytest.fixture
+    def broken(self, outside: type[ProcessModel], monkeypatch: pytest.MonkeyPatch) -> Any:
+        """Make a bucket whose step is changed, and run a test of the contract on it."""
+        monkeypatch.setattr("dmg.phy.base.scan", lambda *call, mean: scan(*call[:5], "eager"))
+
+        def run(test: str, change: Any, *arguments: Any, **tables: Any) -> None:
+            good = outside()
+
+            class Broken(outside):  # type: ignore[misc,valid-type]
+                @staticmethod
+                def step(state: Any, forcing: Any, parameters: Any) -> tuple[Any, Any]:
+                    return change(*good.step(state, forcing, parameters), forcing)
+
+            for name, table in tables.items():
+                setattr(Broken, name, table)
+            getattr(ProcessModelContract(), test)(Broken(), *arguments)
+
+        return run
+
+    def test_water_from_nowhere(self, broken: Any) -> None:
+        def change(state: Any, flux: Any, forcing: Any) -> tuple[Any, Any]:
+            return state._replace(S=state.S.clamp(min=1e-5)), flux
+
+        with pytest.raises(AssertionError, match="mm of water made or lost"):
+            broken("test_every_corner_conserves_water", change)
+
+    def test_a_negative_store(self, broken: Any) -> None:
+        def change(state: Any, flux: Any, forcing: Any) -> tuple[Any, Any]:
+            return state._replace(S=state.S - forcing["pet"]), flux
+
+        with pytest.raises(AssertionError, match="is -"):
+            broken("test_stores_and_fluxes_are_never_negative", change)
+        signed = ("S", "aet", "streamflow")
+        broken("test_stores_and_fluxes_are_never_negative", change, SIGNED=signed)
+
+    def test_basins_that_see_each_other(self, broken: Any) -> None:
+        def change(state: Any, flux: Any, forcing: Any) -> tuple[Any, Any]:
+            return state._replace(S=0.5 * (state.S + state.S.mean())), flux
+
+        with pytest.raises(AssertionError, match="streamflow"):
+            broken("test_one_element_does_not_touch_the_others", change)
+
+    def test_a_slope_without_bound(self, broken: Any) -> None:
+        def change(state: Any, flux: Any, forcing: Any) -> tuple[Any, Any]:
+            return state, flux._replace(aet=flux.aet.sqrt())
+
+        with pytest.raises(AssertionError, match=r"the gradient is not finite by .*'S'"):
+            broken("test_gradients_are_finite", change, "empty")
+
+    def test_a_wrong_gradient(self, broken: Any) -> None:
+        def change(state: Any, flux: Any, forcing: Any) -> tuple[Any, Any]:
+            return state, flux._replace(aet=flux.aet.detach())
+
+        with pytest.raises(RuntimeError, match="Jacobian mismatch"):
+            broken("test_gradients_are_slopes", change)
+
+    def test_a_tensor_of_the_processor(self, broken: Any) -> None:
+        def change(state: Any, flux: Any, forcing: Any) -> tuple[Any, Any]:
+            return state, flux._replace(aet=flux.aet + torch.zeros(2, 2))
+
+        with pytest.raises(RuntimeError, match="device"):
+            broken("test_a_step_makes_no_tensor_of_another_device", change)
+
+    def test_a_double_where_single_went_in(self, broken: Any) -> None:
+        def change(state: Any, flux: Any, forcing: Any) -> tuple[Any, Any]:
+            return state, flux._replace(aet=flux.aet.double())
+
+        with pytest.raises(AssertionError):
+            broken("test_single_precision_stays_single", change)
+
+    def test_a_write_into_the_input(self, broken: Any) -> None:
+        def change(state: Any, flux: Any, forcing: Any) -> tuple[Any, Any]:
+            forcing["pet"].add_(1)
+            return state, flux
+
+        with pytest.raises(AssertionError):
+            broken("test_a_run_leaves_its_inputs_alone", change)
+
+    def test_a_memory_that_is_not_in_the_state(self, broken: Any) -> None:
+        seen: list[Tensor] = []
+
+        def change(state: Any, flux: Any, forcing: Any) -> tuple[Any, Any]:
+            seen.append(forcing["pet"])
+            return state, flux._replace(aet=flux.aet + len(seen))
+
+        with pytest.raises(AssertionError, match="aet"):
+            broken("test_a_split_run_equals_the_whole", change, 11)
+
+    def test_a_cost_that_grows_with_the_square(self, broken: Any) -> None:
+        seen: list[Tensor] = []
+
+        def change(state: Any, flux: Any, forcing: Any) -> tuple[Any, Any]:
+            seen.append(forcing["pet"])
+            return state, flux._replace(aet=flux.aet + 0 * torch.stack(seen).sum(0))
+
+        with pytest.raises(AssertionError, match="grow faster than the steps"):
+            broken("test_cost_is_linear", change)
+
+    def test_less_flow_by_more_rain(self, broken: Any) -> None:
+        def change(state: Any, flux: Any, forcing: Any) -> tuple[Any, Any]:
+            return state, flux._replace(streamflow=100 - forcing["precipitation"] + 0 * flux.aet)
+
+        with pytest.raises(AssertionError):
+            broken("test_more_rain_gives_more_flow", change)
+
+    @pytest.mark.parametrize("parameter", [
+        Parameter(1.0, 1.0, "mm", "a bound"), Parameter(0.0, 1.0, "", "a bound"),
+        Parameter(0.0, 1.0, "mm", ""), Parameter(0.0, 1.0, "mm", "a bound", default=2.0),
+        Parameter(0.0, 1.0, "mm", "a bound", scale="log"),
+    ])  # fmt: skip
+    def test_a_parameter_that_cannot_be_used(self, parameter: Parameter, broken: Any) -> None:
+        with pytest.raises(AssertionError):
+            broken(
+                "test_parameters_have_bounds_unit_and_meaning", None, PARAMETERS={"K": parameter}
+            )
+
+    def test_a_table_that_names_what_is_not_there(self, broken: Any) -> None:
+        with pytest.raises(AssertionError):
+            broken("test_tables_agree", None, BALANCE={"rain": +1})
+
+    def test_no_weather_for_a_word_of_ones_own(self) -> None:
+        with pytest.raises(ValueError, match=r"no random weather for the forcings \['rain'\]"):
+            weather(3, 1, forcings=["rain"])
 
 
-@pytest.mark.parametrize("split", [1, 11, 364])
-def test_split_run_equals_whole_run(model: ProcessModel, split: int) -> None:
-    forcing, parameters = weather(YEAR, 3), random_parameters(model, 3, 4)
-    whole = run(model, forcing, parameters)
-    first = run(model, {n: f[:split] for n, f in forcing.items()}, parameters)
-    second = model({n: f[split:] for n, f in forcing.items()}, parameters, state=first.state)
-    for name, flux in whole.fluxes.items():
-        assert torch.equal(flux, torch.cat([first.fluxes[name], second.fluxes[name]]))
-    assert all(map(torch.equal, whole.state, second.state))
+class TestCorners:
+    def test_all_combinations_where_they_are_few(self) -> None:
+        table = {n: Parameter(0.0, 1.0, "1", "x") for n in "abc"}
+        found = torch.stack([*corners(table).values()], -1)[0]
+        assert len(found.unique(dim=0)) == len(found) == 8
+
+    def test_all_pairs_where_they_are_many(self) -> None:
+        table = {f"p{i}": Parameter(2.0, 3.0, "1", "x") for i in range(20)}
+        found = torch.stack([*corners(table).values()], -1)[0]
+        assert found.shape == (2**13, 20)
+        assert set(found.unique().tolist()) == {2.0, 3.0}
+        assert torch.equal(found, torch.stack([*corners(table).values()], -1)[0])
+        systematic = found[: 2 * (1 + 20 * 21 // 2)]
+        upper, lower = (systematic == 3.0).double(), (systematic == 2.0).double()
+        times = torch.stack([upper.T @ upper, lower.T @ lower, upper.T @ lower + torch.eye(20)])
+        assert (times > 0).all()  # every combination of every pair
 
 
-def test_basins_and_components_are_independent(model: ProcessModel) -> None:
-    forcing, parameters = weather(YEAR, 8), random_parameters(model, 8, 4)
-    whole = run(model, forcing, parameters).fluxes["streamflow"]
-    order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
-    permuted = run(
-        model,
-        {n: f[:, order] for n, f in forcing.items()},
-        {n: p[order].flip(1) for n, p in parameters.items()},
-    )
-    torch.testing.assert_close(
-        permuted.fluxes["streamflow"], whole[:, order].flip(2), rtol=0, atol=0
-    )
-
-
-def test_gradients_are_correct(model: ProcessModel) -> None:
-    forcing = {n: f.requires_grad_() for n, f in weather(12, 2, seed=5).items()}
-    parameters = {
-        n: p.requires_grad_() for n, p in random_parameters(model, 2, 2, margin=0.2).items()
-    }
-    names = list(parameters)
-
-    def total(*values: Tensor) -> Tensor:
-        out = model(
-            dict(zip(forcing, values, strict=False)),
-            dict(zip(names, values[len(forcing) :], strict=True)),
-        )
-        return torch.stack([*out.fluxes.values()]).sum(1)
-
-    assert torch.autograd.gradcheck(total, (*forcing.values(), *parameters.values()))
-
-
-@pytest.mark.parametrize("kind", ["drought", "empty", "cold", "extreme"])
-@pytest.mark.parametrize("at", ["lower", "upper", "middle"])
-def test_gradients_are_finite(model: ProcessModel, kind: str, at: str) -> None:
-    forcing = weather(200, 1)
-    if kind in ("drought", "empty"):
-        forcing["precipitation"] = torch.zeros_like(forcing["precipitation"])
-    if kind == "cold":
-        forcing["temperature"] = forcing["temperature"] - 60
-    if kind == "extreme":
-        forcing["precipitation"][100] = 500.0
-    value = {"lower": 0.0, "upper": 1.0, "middle": 0.5}[at]
-    parameters = {
-        n: torch.full((1, 1), p.lower + value * (p.upper - p.lower)).requires_grad_()
-        for n, p in model.PARAMETERS.items()
-    }
-    empty = model.State(*(torch.zeros(1, 1) for _ in model.State._fields))
-    out = model(forcing, parameters, state=empty if kind == "empty" else None)
-    torch.stack([*out.fluxes.values()]).sum().backward()
-    gradients = {n: p.grad for n, p in parameters.items()}
-    assert all(g is not None and g.isfinite().all() for g in gradients.values()), gradients
-
-
-def test_dtype_follows_inputs(model: ProcessModel) -> None:
-    forcing = {n: f.float() for n, f in weather(5, 2).items()}
-    out = run(model, forcing, {n: p.float() for n, p in random_parameters(model, 2, 2).items()})
-    assert {f.dtype for f in out.fluxes.values()} | {s.dtype for s in out.state} == {torch.float32}
-
-
-def test_more_rain_gives_more_flow(model: ProcessModel) -> None:
-    forcing, parameters = weather(YEAR, 5), random_parameters(model, 5, 4)
-
-    def flow(factor: float) -> Tensor:
-        changed = forcing | {"precipitation": factor * forcing["precipitation"]}
-        return run(model, changed, parameters).fluxes["streamflow"].sum(0)
-
-    assert (flow(0.8) <= flow(1.0)).all()
-    assert (flow(1.0) <= flow(1.2)).all()
-
-
-def test_dynamic_parameters_equal_to_static_ones_change_nothing(model: ProcessModel) -> None:
-    forcing, static = weather(50, 3), random_parameters(model, 3, 2)
-    dynamic = {n: p.expand(50, -1, -1) for n, p in static.items()}
-    expected, found = (run(model, forcing, p).fluxes["streamflow"] for p in (static, dynamic))
-    assert torch.equal(found, expected)
-
-
-def test_tables_agree(model: ProcessModel) -> None:
-    assert set(model.BALANCE) <= set(model.forcings) | set(model.Flux._fields)
-    assert set(model.RUNOFF) <= set(model.Flux._fields)
-    assert set(model.RECOMMENDED_DYNAMIC) <= set(model.PARAMETERS)
-    assert all(p.lower < p.upper and p.unit and p.meaning for p in model.PARAMETERS.values())
-
-
-def test_only_wanted_fluxes_are_returned(model: ProcessModel) -> None:
-    out = model(weather(3, 1), random_parameters(model, 1, 1), outputs=["aet"])
-    assert list(out.fluxes) == ["aet"]
-
-
-@pytest.mark.parametrize("backend", ["eager", "auto"])
-def test_mean_over_components(model: ProcessModel, backend: str) -> None:
-    forcing, parameters = weather(30, 3), random_parameters(model, 3, 5)
-    full = model(forcing, parameters, backend=backend).fluxes
-    mean = model(forcing, parameters, backend=backend, mean=True).fluxes
-    for name, flux in full.items():
-        torch.testing.assert_close(mean[name], flux.mean(-1), rtol=1e-12, atol=1e-14)
+@pytest.fixture
+def model() -> ProcessModel:
+    return MODELS["hbv_1_0"]()
 
 
 class TestBadInput:
