@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import torch
 
-from dmg.scan.ir import Graph, Node
+from dmg.scan.ir import Graph, Loop, Node, loop_of, loops_of, pulled
 from dmg.scan.trace import Program
 
 _INFIX = {
@@ -28,7 +28,9 @@ def forward_source(program: Program, fluxes: Sequence[int]) -> str:
         "NUM_FLUXES": len(fluxes),
     }
     slots = {i: i for i in range(signature.num_inputs)}
-    body = _function("advance", program.forward(fluxes), slots)
+    graph = program.forward(fluxes)
+    loops = loops_of([graph])
+    body = _loops(loops) + _function("advance", graph, slots, loops)
     return _file(signature.dtype, sizes, body, "forward.h")
 
 
@@ -59,13 +61,15 @@ def backward_source(
     slots = {i: i for i in range(num_inputs + num_states)}
     first = num_inputs + num_states
     slots |= {first + f: first + k for k, f in enumerate(fluxes)}
-    adjoint = program.adjoint(fluxes, [*range(num_states), *inputs])
+    advance, adjoint = program.forward(()), program.adjoint(fluxes, [*range(num_states), *inputs])
+    loops = loops_of([advance, adjoint])
     summed = {num_states + k for k, changes in enumerate(series) if not changes}
     flags = "".join(f"{str(s).lower()}, " for s in series)
     body = (
         f"constexpr bool SERIES[] = {{{flags}false}};\n"
-        + _function("advance", program.forward(()), slots)
-        + _function("adjoin", adjoint, slots, summed)
+        + _loops(loops)
+        + _function("advance", advance, slots, loops)
+        + _function("adjoin", adjoint, slots, loops, summed)
     )
     return _file(signature.dtype, sizes, body, "backward.h")
 
@@ -86,6 +90,7 @@ def _function(
     name: str,
     graph: Graph,
     slots: Mapping[int, int],
+    loops: Sequence[Loop],
     summed: set[int] | frozenset[int] = frozenset(),
 ) -> str:
     """Return one step for all lanes of a tile; outputs in `summed` add to what is there."""
@@ -93,18 +98,49 @@ def _function(
     lines = [f"static void {name}(const T* const* in, T* const* out, int64_t width) {{"]
     lines += [f"  const T* p{i} = in[{slot}];" for i, slot in used.items()]
     lines += [f"  T* q{k} = out[{k}];" for k in range(len(graph.outputs))]
-    lines += [f"  {s}" for i, n in enumerate(graph.nodes) for s in _constant(i, n)]
+    lines += [f"  {s}" for s in _constants(graph)]
     lines += ["  for (int64_t i = 0; i < width; i += LANES) {"]
-    lines += [f"    {s}" for s in _statements(graph)]
+    lines += [f"    {s}" for s in _statements(graph, loops, lambda i, _: f"load(p{i} + i)")]
     for k, value in enumerate(graph.outputs):
         old = f"load(q{k} + i) + " if k in summed else ""
         lines.append(f"    store(q{k} + i, {old}v{value});")
     return "\n".join([*lines, "  }", "}\n"])
 
 
-def _constant(i: int, node: Node) -> Iterator[str]:
-    if node.op in ("const", "zero"):
-        yield f"const V v{i} = splat(T({_literal(float(node.text or 0))}));"
+def _loops(loops: Sequence[Loop]) -> str:
+    """Return the functions of loops: condition, body and adjoint of a pass."""
+    text = part("loops.h") if loops else ""
+    for k, loop in enumerate(loops):
+        text += _values(f"M condition{k}(const V* x)", loop.condition, loop, loops)
+        text += _values(f"void body{k}(const V* x, V* y)", loop.body, loop, loops)
+        text += _values(f"void adjoint{k}(const V* x, const V* g, V* y)", loop.adjoint, loop, loops)
+    return text
+
+
+def _values(head: str, graph: Graph, loop: Loop, loops: Sequence[Loop]) -> str:
+    """Return a function from inputs in x, then in g, to a truth value or to y."""
+
+    def read(node: Node) -> str:
+        position = int(node.text) - loop.num_inputs
+        return f"x[{node.text}]" if position < 0 else f"g[{position}]"
+
+    lines = [f"static inline {head} {{", *_constants(graph)]
+    lines += _statements(graph, loops, lambda _, node: read(node))
+    if head.startswith("M"):
+        lines.append(f"return v{graph.outputs[0]};")
+    else:
+        lines += [f"y[{k}] = v{value};" for k, value in enumerate(graph.outputs)]
+    return "\n  ".join(lines) + "\n}\n"
+
+
+def _constants(graph: Graph) -> Iterator[str]:
+    """Declare what holds for all lanes: numbers, and memory for the passes of loops."""
+    for i, node in enumerate(graph.nodes):
+        if node.op in ("const", "zero"):
+            yield f"const V v{i} = splat(T({_literal(float(node.text or 0))}));"
+    for i in pulled(graph):
+        loop = loop_of(graph, i)
+        yield f"Passes<{loop.num_carried}> passes{i}({loop.limit});"
 
 
 def _literal(value: float) -> str:
@@ -113,17 +149,39 @@ def _literal(value: float) -> str:
     return "NAN" if math.isnan(value) else "INFINITY" if value > 0 else "-INFINITY"
 
 
-def _statements(graph: Graph) -> Iterator[str]:
+def _statements(
+    graph: Graph, loops: Sequence[Loop], read: Callable[[int, Node], str]
+) -> Iterator[str]:
     logarithms: set[int] = set()
     for i, node in enumerate(graph.nodes):
         if node.op == "input":
-            yield f"const V v{i} = load(p{i} + i);"
+            yield f"const V v{i} = {read(i, node)};"
+        elif node.op == "item":
+            yield f"const V v{i} = x{node.args[0]}[{node.text}];"
+        elif node.op in ("loop", "pull"):
+            yield from _loop(graph, i, loops)
         elif node.args:
             base = node.args[0]
             if node.op in ("log", "pow") and base not in logarithms:
                 logarithms.add(base)
                 yield f"const Log l{base} = log_parts(v{base});"
             yield f"const {'M' if node.is_bool else 'V'} v{i} = {_expression(graph, node)};"
+
+
+def _loop(graph: Graph, i: int, loops: Sequence[Loop]) -> Iterator[str]:
+    """Run a loop, or its adjoint, on an array of its values."""
+    node = graph.nodes[i]
+    first, args = (i, node.args) if node.loop else (node.args[0], node.args[1:])
+    loop = loop_of(graph, i)
+    k, num_carried = loops.index(loop), loop.num_carried
+    yield f"V x{i}[{loop.num_inputs}] = {{{', '.join(f'v{a}' for a in args)}}};"
+    if first != i:
+        sizes = f"{num_carried}, {loop.num_inputs - num_carried}"
+        yield f"walk_back<{sizes}, condition{k}, adjoint{k}>(passes{first}, x{first}, x{i});"
+        return
+    name, keep = (f"passes{i}.count = ", f", passes{i}") if i in pulled(graph) else ("", "")
+    call = f"repeat<{num_carried}, condition{k}, body{k}>({loop.limit}, x{i}{keep})"
+    yield f"{name}{call};"
 
 
 def _expression(graph: Graph, node: Node) -> str:

@@ -8,7 +8,7 @@ result of a comparison. `Builder` makes equal nodes one and leaves out what has 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 FLOAT_OPS = {
@@ -31,11 +31,16 @@ class Node(NamedTuple):
 
     `zero` is the gradient of what nothing depends on: unlike the constant 0 it vanishes in
     products even with NaN, as an undefined gradient does in PyTorch.
+
+    A `loop` takes what it carries and its constants, a `pull` that loop and the gradients of its
+    results, of which it makes those of its arguments. Both have several values: each is an
+    `item` (text: its position).
     """
 
     op: str
     args: tuple[int, ...] = ()
     text: str = ""
+    loop: Loop | None = None
 
     @property
     def is_bool(self) -> bool:
@@ -48,6 +53,29 @@ class Graph(NamedTuple):
 
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
+
+
+class Loop(NamedTuple):
+    """A loop that each element leaves on its own, after `limit` passes at the latest.
+
+    Inputs of its graphs are what it carries, then its constants. The adjoint of a pass also takes
+    the gradients of what is carried after it, and gives those of all inputs before it.
+    """
+
+    condition: Graph
+    body: Graph
+    adjoint: Graph
+    limit: int
+
+    @property
+    def num_carried(self) -> int:
+        """How many values change from pass to pass."""
+        return len(self.body.outputs)
+
+    @property
+    def num_inputs(self) -> int:
+        """How many values it takes: what it carries and its constants."""
+        return len(self.adjoint.outputs)
 
 
 class Builder:
@@ -76,9 +104,36 @@ class Builder:
         known = simplify(self, args) if simplify else None
         return self._place(Node(op, args)) if known is None else known
 
+    def loop(self, loop: Loop, args: Sequence[int]) -> tuple[int, list[int]]:
+        """Return the node of a loop and those of its results."""
+        node = self._place(Node("loop", tuple(args), loop=loop))
+        return node, [self._item(node, k) for k in range(loop.num_carried)]
+
+    def pull(self, node: int, gradients: Sequence[int]) -> list[int]:
+        """Return gradients of the arguments of a loop from those of its results."""
+        pull = self.copy(Node("pull"), (node, *gradients))
+        return [self._item(pull, k) for k in range(len(self.nodes[node].args))]
+
     def copy(self, node: Node, args: Sequence[int]) -> int:
         """Return a node of another graph, on values of this one."""
-        return self.apply(node.op, *args) if args else self._place(node)
+        if node.op in OPERATIONS:
+            return self.apply(node.op, *args)
+        if node.op == "item":
+            return self._item(args[0], int(node.text))
+        if node.op == "pull" and all(map(self.is_zero, args[1:])):
+            return self.zero()
+        return self._place(node._replace(args=tuple(args)))
+
+    def _item(self, node: int, position: int) -> int:
+        """Return one of several values; constants that a body never reads have no gradient."""
+        several = self.nodes[node]
+        if several.op == "pull":
+            adjoint = loop_of(self, node).adjoint
+            source = adjoint.nodes[adjoint.outputs[position]]
+            carried = position < len(several.args) - 1
+            if not carried and source.op in ("const", "zero") and not float(source.text or 0):
+                return self.zero()
+        return node if several.op == "zero" else self._place(Node("item", (node,), str(position)))
 
     def number(self, node: int) -> float | None:
         """Value of a constant; none for what is known only at run time."""
@@ -151,6 +206,26 @@ def _fold(b: Builder, args: tuple[int, ...], of: Callable[..., float]) -> int | 
 _SIMPLIFY: dict[str, Simplify] = {
     "add": _add, "sub": _sub, "mul": _mul, "div": _div, "neg": _neg, "where": _where,
 }  # fmt: skip
+
+
+def loop_of(graph: Graph | Builder, node: int) -> Loop:
+    """Return the loop of a node: itself, or that whose adjoint it is."""
+    loop = graph.nodes[node].loop or graph.nodes[graph.nodes[node].args[0]].loop
+    assert loop is not None
+    return loop
+
+
+def pulled(graph: Graph) -> set[int]:
+    """Return the loops of a graph whose gradients it computes."""
+    return {node.args[0] for node in graph.nodes if node.op == "pull"}
+
+
+def loops_of(graphs: Iterable[Graph]) -> list[Loop]:
+    """Return the loops of graphs and those within them, each once, inner ones first."""
+    found: dict[Loop, None] = {}
+    for loop in (node.loop for graph in graphs for node in graph.nodes if node.loop):
+        found |= dict.fromkeys([*loops_of([loop.condition, loop.body, loop.adjoint]), loop])
+    return list(found)
 
 
 def specialise(graph: Graph, absent: frozenset[int], wanted: Sequence[int]) -> Graph:

@@ -6,6 +6,7 @@ Shape legend: B basins, E components.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +16,9 @@ from dmg.scan.shapes import rebuilt
 
 Carried = TypeVar("Carried", bound=tuple[Any, ...])
 Constants = TypeVar("Constants", bound=tuple[Any, ...])
+
+TRACER: ContextVar[Callable[..., Any] | None] = ContextVar("TRACER", default=None)
+"""What stands in for a loop while a step is traced."""
 
 
 def while_loop(
@@ -55,6 +59,9 @@ def while_loop(
         condition gives no truth values, or the body something else than it was given.
     """
     carried = _expanded(carried, constants, limit)
+    if tracer := TRACER.get():
+        traced: Carried = tracer(condition, body, carried, constants, limit)
+        return traced
     for _ in range(limit):
         active = checked_mask(condition(carried, constants), carried)
         if not active.any():

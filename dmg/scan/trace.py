@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._decomp import core_aten_decompositions, get_decompositions
-from torch.func import functionalize, vjp
-from torch.fx import GraphModule
-from torch.fx.experimental.proxy_tensor import make_fx
 
-from dmg.scan.aten import Reader, UnsupportedError
+from dmg.scan.aten import UnsupportedError
 from dmg.scan.ir import Graph, specialise
+from dmg.scan.joint import SHAPE, joint_graph
 from dmg.scan.shapes import rebuilt
-
-aten = torch.ops.aten
-CURVES = [aten.elu, aten.gelu, aten.hardtanh, aten.leaky_relu, aten.hardswish,
-          aten.asinh, aten.acosh, aten.atanh]  # fmt: skip
-"""Operations that PyTorch counts as elementary, taken apart all the same."""
-SHAPE = (2, 3)  # of the samples: two sizes, so that mixing elements shows in a shape
 
 
 class Signature(NamedTuple):
@@ -73,7 +62,6 @@ def trace(step: Callable[..., Any], state: tuple[Tensor, ...], signature: Signat
     UnsupportedError
         If the step has an operation, type or data-dependent branch that cannot be fused.
     """
-    inputs = [torch.full(SHAPE, 0.5, dtype=signature.dtype) for _ in range(signature.num_inputs)]
     fluxes: list[str] = []
 
     def values(*leaves: Tensor) -> tuple[Tensor, ...]:
@@ -81,35 +69,8 @@ def trace(step: Callable[..., Any], state: tuple[Tensor, ...], signature: Signat
         fluxes[:] = getattr(flux, "_fields", ())
         return tuple(_sized(v, signature.dtype) for v in (*new, *(flux if fluxes else ())))
 
-    with _plain(), torch.no_grad():
-        gradients = [torch.full_like(v, 0.5) for v in values(*inputs)]
-    reader = Reader(_joint(values, inputs, gradients), SHAPE)
-    outputs = reader.read(len(inputs) + len(gradients))
-    return Program(signature, tuple(fluxes), reader.builder.graph(outputs))
-
-
-def _joint(
-    values: Callable[..., Any], inputs: list[Tensor], gradients: list[Tensor]
-) -> GraphModule:
-    """Trace values and gradients together, in core operations without mutation."""
-
-    def joint(inputs: list[Tensor], gradients: list[Tensor]) -> tuple[Tensor, ...]:
-        results, pull, *_ = vjp(values, *inputs)
-        return (*results, *pull(tuple(gradients)))
-
-    pure = functionalize(joint, remove="mutations_and_views")
-    table = dict(core_aten_decompositions().items())  # type: ignore[no-untyped-call]
-    table.update(get_decompositions(CURVES))
-    tracer = make_fx(pure, decomposition_table=table, tracing_mode="real")
-    with _plain():
-        try:
-            traced = tracer(inputs, gradients)
-        except RuntimeError as error:  # a branch on values, an operation without derivative
-            raise UnsupportedError(
-                f"the step cannot be traced: {str(error).splitlines()[0]}"
-            ) from error
-    assert isinstance(traced, GraphModule)
-    return traced
+    graph = joint_graph(values, signature.num_inputs, signature.dtype)
+    return Program(signature, tuple(fluxes), graph)
 
 
 def _arguments(
@@ -127,16 +88,3 @@ def _sized(value: Any, dtype: torch.dtype) -> Tensor:
             f"a step must return tensors in its state and fluxes, found {value!r}"
         )
     return value.to(dtype).expand(SHAPE) if value.ndim == 0 else value
-
-
-@contextmanager
-def _plain() -> Iterator[None]:
-    """Trace as if nothing surrounded the call: no autocast, no inference mode, no warnings."""
-    with (
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        torch.autocast("cpu", enabled=False),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")
-        yield

@@ -86,9 +86,11 @@ def results(case: Case, backend: str, **options: Any) -> tuple[list[Tensor], lis
     values = [*fluxes.values(), *(s.expand(leaves[0].shape) for s in last)]
     g = torch.Generator().manual_seed(7)
     weights = [torch.rand(v.shape, generator=g, dtype=torch.float64).to(v) for v in values]
+    learn = [i for i, v in enumerate(values) if v.requires_grad]
     gradients = torch.autograd.grad(
-        values, leaves, weights, allow_unused=True, materialize_grads=True
-    )
+        [values[i] for i in learn], leaves, [weights[i] for i in learn],
+        allow_unused=True, materialize_grads=True,
+    )  # fmt: skip
     return [v.detach() for v in values], [*gradients]
 
 

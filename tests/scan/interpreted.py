@@ -21,7 +21,7 @@ from tests.scan.test_operations import (
     operations,
     values_and_slopes,
 )
-from tests.scan.test_random_steps import cases
+from tests.scan.test_random_steps import LOOPS, cases, looped
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +114,11 @@ def test_every_operation(dtype: torch.dtype, kind: str) -> None:
 @given(cases())
 def test_random_steps(case: Case) -> None:
     assert_equal(case, 1e-11)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops(name: str) -> None:
+    assert_equal(looped(name, (3, 7, 5)))
 
 
 def test_without_memory() -> None:

@@ -63,6 +63,30 @@ def test_every_change_is_noticed(old: str, new: str) -> None:
     assert fingerprint(made()) != fingerprint(made(STEP.replace(old, new))) is not None
 
 
+LOOP = """
+from collections import namedtuple
+from dmg.scan import while_loop
+
+Flux = namedtuple("Flux", ["flux"])
+LIMIT = 3
+
+def condition(carried, constants):
+    return carried[0] > 1.5
+
+def body(carried, constants):
+    return (carried[0] * 0.5,)
+
+def step(state, forcing, parameters):
+    new = while_loop(condition, body, (forcing["x"],), (), LIMIT)
+    return new, Flux(*new)
+"""
+
+
+@pytest.mark.parametrize(("old", "new"), [("> 1.5", "> 1.25"), ("* 0.5", "* 0.25"), ("= 3", "= 4")])
+def test_condition_body_and_limit_of_a_loop_are_read(old: str, new: str) -> None:
+    assert fingerprint(made(LOOP)) != fingerprint(made(LOOP.replace(old, new))) is not None
+
+
 def test_values_at_hand_are_read() -> None:
     def with_closure(value: Any) -> Any:
         return lambda x: x * value

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dmg.scan import scan, while_loop
+from tests.scan.compare import Case, assert_equal
 
 
 class Root(NamedTuple):
@@ -116,6 +117,64 @@ class TestInvalid:
             self.run(**given)
 
 
+def test_what_is_made_of_a_done_element_stays_there_when_fused() -> None:
+    def step(state: Any, forcing: Any, parameters: Any) -> Any:
+        """Divide by what is 0 where nothing is to be done."""
+        (x,) = while_loop(
+            lambda c, k: c[0] > 1, lambda c, k: (torch.sqrt(c[0]) * k[0] / k[0] - 1,),
+            (forcing["x"],), (parameters["k"],), 9,
+        )  # fmt: skip
+        return state, One(x)
+
+    One = namedtuple("One", ["x"])
+    x = torch.tensor([[0.0, 4.0, torch.nan]], requires_grad=True)
+    k = torch.tensor([[0.0], [1.0], [1.0]], requires_grad=True)
+    fluxes, _ = scan(step, (), {"x": x}, {"k": k}, backend="fused")
+    found = fluxes["x"].flatten()
+    assert torch.equal(found.nan_to_num(9.0), torch.tensor([0.0, 1, 9]))
+    slopes = torch.autograd.grad(found[:2].sum(), [x, k])
+    assert torch.equal(slopes[0], torch.tensor([[1.0, 0.25, 0]]))
+    assert torch.equal(slopes[1], torch.zeros(3, 1))
+
+
+class TestUnsupported:
+    """What a compiled loop cannot do is named."""
+
+    @staticmethod
+    def run(condition: Any, body: Any) -> None:
+        def step(state: Any, forcing: Any, _: Any) -> Any:
+            return while_loop(condition, body(forcing["x"]), (forcing["x"],), (), 3), ()
+
+        scan(step, (torch.ones(2, 1),), {"x": torch.ones(4, 2)}, {}, backend="fused")
+
+    @staticmethod
+    def positive(c: Any, _: Any) -> Tensor:
+        return c[0] > 0
+
+    def test_tensor_from_outside(self) -> None:
+        with pytest.raises(ValueError, match="to a loop as one of its constants"):
+            self.run(self.positive, lambda x: lambda c, k: (c[0] - x,))
+
+    def test_loop_in_a_condition(self) -> None:
+        def condition(c: Any, k: Any) -> Tensor:
+            return while_loop(self.positive, lambda c, k: c, c, k, 2)[0] > 0
+
+        with pytest.raises(ValueError, match="condition of a loop cannot have a loop of its own"):
+            self.run(condition, lambda x: lambda c, k: c)
+
+    def test_another_type(self) -> None:
+        def step(state: Any, forcing: Any, _: Any) -> Any:
+            new = while_loop(self.positive, lambda c, k: c, (forcing["x"].float(),), (), 3)
+            return new, ()
+
+        with pytest.raises(ValueError, match=r"may hold torch\.float64, found {torch\.float32}"):
+            scan(step, (torch.ones(2, 1),), {"x": torch.ones(4, 2)}, {}, backend="fused")
+
+    def test_invalid_body(self) -> None:
+        with pytest.raises(ValueError, match="must return what it carries"):
+            self.run(self.positive, lambda x: lambda c, k: (*c, *c))
+
+
 Flux = namedtuple("Flux", ["drained", "passes"])
 Stores = namedtuple("Stores", ["water"])
 
@@ -139,3 +198,15 @@ def test_within_a_scan() -> None:
     assert (fluxes["passes"] > 0).any()
     total = rain["rain"].sum(0).unsqueeze(-1) - fluxes["drained"].sum(0)
     torch.testing.assert_close(last.water, total)
+
+
+def drain_case(size: tuple[int, int, int]) -> Case:
+    g = torch.Generator().manual_seed(0)
+    rand = lambda *shape: torch.rand(shape, generator=g)  # noqa: E731
+    return Case(drain, Stores(50 * rand(*size[1:])), {"rain": 20 * rand(*size[:2])},
+                {"low": 3 * rand(*size[1:]), "rate": rand(*size) + 0.1})  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(1, 1, 1), (20, 7, 5), (4, 90, 3)], ids=str)
+def test_fused_equals_eager(size: tuple[int, int, int]) -> None:
+    assert_equal(drain_case(size))

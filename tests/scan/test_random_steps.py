@@ -5,12 +5,14 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from dmg.scan import while_loop
 from tests.scan.compare import Case, assert_equal, assert_single_precision
 
 # every operation keeps values within a few units, so that twenty steps do not overflow
@@ -29,7 +31,56 @@ BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "where": lambda x, y: torch.where(x > y, x, 0.3 * y),
     "masked": lambda x, y: torch.where((x < 0.2) & ~(y >= 0.5), y, 1.5),
     "remainder": lambda x, y: torch.remainder(x, y.abs() + 0.5),
+    "shrunk": lambda x, y: shrunk(x, y), "counted": lambda x, y: counted(x, y),
+    "solved": lambda x, y: solved(x, y),
 }  # fmt: skip
+
+Pair = tuple[Tensor, Tensor]
+
+
+def shrunk(x: Tensor, y: Tensor) -> Tensor:
+    """Shrink `x` in a loop whose number of passes depends on the values."""
+
+    def body(carried: Pair, constants: Pair) -> Pair:
+        (u, v), (a, b) = carried, constants
+        return 0.7 * u * torch.cos(a), torch.tanh(v + b) * u.abs()
+
+    def condition(carried: Pair, constants: Pair) -> Tensor:
+        return carried[0].abs() > 0.3 + 0.1 * constants[0].abs()
+
+    u, v = while_loop(condition, body, (x.clamp(-3, 3), y), (y, x), 6)
+    return u + v
+
+
+def counted(x: Tensor, y: Tensor) -> Tensor:
+    """Take as many passes everywhere, with a loop in each that takes another number."""
+
+    def body(carried: Pair, constants: tuple[Tensor]) -> Pair:
+        inner, _ = while_loop(
+            lambda c, k: c[1] < k[0], lambda c, k: (torch.sin(c[0] + k[0]), c[1] + 1),
+            (carried[0], torch.zeros_like(carried[0])), (carried[1],), 9,
+        )  # fmt: skip
+        return 0.5 * inner + constants[0], carried[1] + 1
+
+    start = (x, torch.zeros_like(x))
+    return while_loop(lambda c, k: c[1] < 3, body, start, (torch.tanh(y),), 5)[0]
+
+
+def solved(x: Tensor, y: Tensor) -> Tensor:
+    """Solve z + z^3 = x on detached values, then take one step with a gradient."""
+    x = x.clamp(-3, 3) + torch.tanh(y)
+
+    def closer(carried: tuple[Tensor], constants: tuple[Tensor]) -> tuple[Tensor]:
+        (z,), (goal,) = carried, constants
+        return (z - (z + z**3 - goal) / (1 + 3 * z * z),)
+
+    def is_far(carried: tuple[Tensor], constants: tuple[Tensor]) -> Tensor:
+        (z,), (goal,) = carried, constants
+        return (z + z**3 - goal).abs() > 1e-6
+
+    (z,) = while_loop(is_far, closer, (x.detach(),), (x.detach(),), 30)
+    return z - (z + z**3 - x) / (1 + 3 * z * z)
+
 
 State = namedtuple("State", ["first", "second"])
 Flux = namedtuple("Flux", ["one", "two", "three"])
@@ -94,6 +145,32 @@ def test_equals_eager(case: Case) -> None:
     assert_equal(case, 1e-11)
 
 
+LOOPS = ["shrunk", "counted", "solved"]
+
+
+def looped(name: str, size: tuple[int, int, int]) -> Case:
+    """Return a step with two loops of a kind."""
+    g = torch.Generator().manual_seed(3)
+    rand = lambda *shape: 4 * torch.rand(shape, generator=g, dtype=torch.float64) - 2  # noqa: E731
+    step = RandomStep([("add", 1, 4), (name, 0, 5), ("mul", 0, 7), (name, 1, 2), ("sub", 0, 2)])
+    static = size[1:]
+    return Case(
+        step, State(rand(*static), rand(*static)), {"x": rand(*size[:2]), "y": rand(size[1])},
+        {"a": rand(*static), "b": rand(*static), "c": rand(*size)},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("every", [1, 4])
+def test_loops(name: str, every: int) -> None:
+    assert_equal(looped(name, (9, 30, 5)), checkpoint_every=every)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops_in_single_precision(name: str) -> None:
+    assert_single_precision(smooth(looped(name, (9, 30, 5))))
+
+
 @compiled
 @given(cases(many))
 def test_single_precision_is_as_good_as_eager(case: Case) -> None:
@@ -102,7 +179,8 @@ def test_single_precision_is_as_good_as_eager(case: Case) -> None:
 
 def smooth(case: Case) -> Case:
     """Take out the jumps: near one, a rounding error decides between two far values."""
-    jumps = {"floor": "tanh", "remainder": "add", "where": "maximum", "masked": "minimum"}
+    jumps = {"floor": "tanh", "remainder": "add", "where": "maximum", "masked": "minimum",
+             "shrunk": "counted"}  # fmt: skip
     step = RandomStep([(jumps.get(name, name), i, j) for name, i, j in case.step.lines])
     return case._replace(step=step)
 

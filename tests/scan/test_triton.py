@@ -22,6 +22,7 @@ from dmg.scan.shapes import Extent
 from dmg.scan.trace import Program, Signature, trace
 from tests.scan.test_operations import OPERATIONS as EXAMPLES
 from tests.scan.test_operations import Empty, operations
+from tests.scan.test_random_steps import LOOPS, looped
 
 needs_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None,
@@ -85,6 +86,17 @@ class TestCompiler:
         self.compiled(forward_source(program, plan, False), "forward", dtype, capability)
         plan = plan._replace(inputs=tuple(range(5, 21)))
         self.compiled(backward_source(program, plan, False), "backward", dtype, capability)
+
+    @needs_triton
+    @pytest.mark.parametrize("name", LOOPS)
+    def test_loops(self, name: str) -> None:
+        step, state, forcing, parameters = looped(name, (3, 2, 2))
+        signature = Signature(2, tuple(forcing), tuple(parameters), torch.float64)
+        program = trace(step, state, signature)
+        plan = Plan(("be", "be", "tb", "b", "be", "be", "tbe"), (0, 1, 2), False)
+        self.compiled(forward_source(program, plan, False), "forward", torch.float64, 80)
+        plan = plan._replace(inputs=tuple(range(2, 7)))
+        self.compiled(backward_source(program, plan, False), "backward", torch.float64, 80)
 
     @needs_triton
     @pytest.mark.slow
