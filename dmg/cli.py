@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -214,24 +215,31 @@ def models_list() -> None:
     """List the process models."""
     from dmg.describe import models
 
-    _print_table("Process models", ("name", "parameters", "what it is"), models())
+    _print_table("Process models", *models())
 
 
 @models_app.command("show")
 def models_show(name: Annotated[str, typer.Argument(help="Name of a process model.")]) -> None:
-    """Print forcings, parameters, states and fluxes of a process model."""
+    """Print all about a process model: its tables, balance, references, differences from them."""
     from dmg.describe import model
 
-    for title, (head, rows) in model(name).items():
+    about = model(name)
+    print(f"{name}: {about.summary}")
+    _print_table("In short", ("", ""), [*about.facts.items()], show_header=False)
+    for title, (head, rows) in about.tables.items():
         _print_table(title, head, rows)
+    print("References", *(f"- {reference}" for reference in about.references), sep="\n")
+    print("", *textwrap.wrap(about.differences, 100), sep="\n")
 
 
-def _print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_table(
+    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], show_header: bool = True
+) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", show_header=show_header)
     for name in head:
         table.add_column(escape(name), overflow="fold")
     for row in rows:

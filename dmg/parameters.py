@@ -31,6 +31,8 @@ class Parameter:
     scale
         Spacing of the values between the bounds that equal steps of the score (after the
         sigmoid) give; "log" for quantities that span orders of magnitude.
+    source
+        Publication of the bounds, where it is not that of the model's other parameters.
     """
 
     lower: float
@@ -39,6 +41,7 @@ class Parameter:
     meaning: str
     default: float | None = None
     scale: Literal["linear", "log"] = "linear"
+    source: str = ""
 
     def value(self, score: Tensor) -> Tensor:
         """Map raw scores of any shape to values within the bounds, [unit]."""

@@ -62,6 +62,16 @@ def test_generated_files_are_fresh() -> None:
         assert (ROOT / path).read_text(encoding="utf-8") == text, f"{path} is stale: make config"
 
 
+def test_a_model_without_a_page_is_named() -> None:
+    with pytest.raises(ValueError, match=r"docs/models/bucket\.md: expected a page of the process"):
+        generator().model_page("bucket")
+
+
+def test_every_model_page_is_in_the_navigation() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [n for n in generator().our_models() if f": models/{n}.md\n" not in nav] == []
+
+
 def test_schema_names_the_process_models() -> None:
     section = Experiment.model_json_schema()["$defs"]["Phy"]
     assert set(MODELS) == set(section["properties"]["name"]["examples"])

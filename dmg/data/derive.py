@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dmg import pet as formulas
 from dmg.data.template import strings
+from dmg.data.variables import DERIVED
 from dmg.data.zarrs import encode
 
 Pet = Literal["hargreaves", "priestley_taylor", "hamon", "penman_monteith"]
@@ -22,17 +23,6 @@ WIND = 2.0
 """Speed that FAO-56 takes where none is measured [m s-1]; no store has wind."""
 
 Floats = NDArray[np.floating[Any]]
-
-DERIVED = {
-    "temperature": {
-        "units": "degC",
-        "long_name": "mean of daily minimum and maximum air temperature",
-        "standard_name": "air_temperature",
-    },
-    "pet": {"units": "mm d-1", "long_name": "potential evapotranspiration"},
-    "streamflow": {"units": "mm d-1", "long_name": "observed discharge over drainage area"},
-}
-"""Derived variables and their attributes."""
 
 PROVENANCE = ("dataset", "product", "source", "dmg_version", "plan")
 """Attributes of the store that `derived.zarr` repeats, with the prefix `store_`."""
@@ -103,7 +93,7 @@ def write_template(path: Path, dataset: xr.Dataset, basins: Sequence[str], pet: 
         size, np.nan, dtype=np.float32, chunks=size
     )
     template = xr.Dataset(
-        {name: (("basin", "time"), empty, attrs) for name, attrs in DERIVED.items()},
+        {name: (("basin", "time"), empty, v.attrs()) for name, v in DERIVED.items()},
         coords={"basin": ("basin", strings(basins)), "time": dataset["time"]},
         attrs=_attrs(dataset, pet),
     )

@@ -24,7 +24,7 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from dmg.data.basins import match_basins
-from dmg.data.derive import DERIVED, Pet, derive, layout, write_template
+from dmg.data.derive import Pet, derive, layout, write_template
 from dmg.data.splits import require_within, write_splits
 from dmg.data.statistics import (
     Sample,
@@ -35,6 +35,7 @@ from dmg.data.statistics import (
     write_statistics,
 )
 from dmg.data.store import open_store
+from dmg.data.variables import DERIVED
 from dmg.data.zarrs import consolidate
 from dmg.files import atomic
 

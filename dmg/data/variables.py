@@ -53,3 +53,12 @@ STATIC: dict[str, Variable] = {
     "latitude": Variable("degrees_north", "latitude of the gauge", -90, 90, "latitude"),
     "longitude": Variable("degrees_east", "longitude of the gauge", -180, 180, "longitude"),
 }
+
+DERIVED: dict[str, Variable] = {
+    "temperature": Variable(
+        "degC", "mean of daily minimum and maximum air temperature", -90, 60, "air_temperature"
+    ),
+    "pet": Variable("mm d-1", "potential evapotranspiration", 0, 100),
+    "streamflow": Variable("mm d-1", "observed discharge over drainage area", 0, 2000),
+}
+"""What an experiment computes from the variables of a store."""

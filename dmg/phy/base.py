@@ -33,6 +33,8 @@ class ProcessModel(nn.Module):
     """Forcings by canonical name; each `[T, B]`, or `[B]` where constant in time."""
     PARAMETERS: ClassVar[Mapping[str, Parameter]]
     """Parameters by symbol, in the order of the paper's table."""
+    SOURCE: ClassVar[str] = ""
+    """Publication of the bounds of `PARAMETERS`, for those that name none of their own."""
     State: ClassVar[Any]
     """Named tuple of the storages."""
     Flux: ClassVar[Any]

@@ -128,6 +128,7 @@ class HbvImplicit(ProcessModel):
 
     forcings = ("precipitation", "temperature", "pet")
     PARAMETERS = PARAMETERS
+    SOURCE = "Feng et al. 2022"
     State = State
     Flux = Flux
     BALANCE: ClassVar = {"precipitation": +1, "streamflow": -1, "aet": -1}

@@ -1,10 +1,9 @@
-"""Configuration and models as text: what `dmg config` and `dmg models` print, and the docs show."""
+"""Configuration as text: what `dmg config` prints, and the docs show."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import re
 import types
 from collections.abc import Iterator
 from datetime import date
@@ -29,9 +28,6 @@ def load(path: Path) -> Section:
 def schema_json() -> str:
     """JSON schema of an experiment file, for editors."""
     return json.dumps(Experiment.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-# ---------------------------------------------------------------------------------- configuration
 
 
 def settings(schema: type[Section], prefix: str = "") -> Iterator[tuple[str, str, list[Row]]]:
@@ -84,54 +80,3 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, tuple):
         value = list(value)
     return json.dumps(value, default=str, ensure_ascii=False).replace('"', "")
-
-
-# ----------------------------------------------------------------------------------------- models
-
-
-def models() -> list[Row]:
-    """Name, number of parameters and first line of every process model."""
-    from dmg.phy import MODELS
-
-    return [(n, str(len(m.PARAMETERS)), _first_line(m)) for n, m in MODELS.items()]
-
-
-def model(name: str) -> dict[str, tuple[Row, list[Row]]]:
-    """Tables (head and rows) of a process model: forcings, parameters, states, fluxes."""
-    from dmg.phy import MODELS
-
-    if name not in MODELS:
-        raise ValueError(f"no process model '{name}'; there are: {', '.join(MODELS)}")
-    chosen = MODELS[name]
-    return {
-        "Forcings": (("name",), [(f,) for f in chosen.forcings]),
-        "Parameters": (PARAMETER_HEAD, parameters(chosen.PARAMETERS)),
-        "States": (("symbol", "meaning"), _commented_fields(chosen.State)),
-        "Fluxes": (("name", "meaning [mm d-1]"), _commented_fields(chosen.Flux)),
-    }
-
-
-PARAMETER_HEAD = ("symbol", "lower", "upper", "unit", "default", "meaning")
-
-
-def parameters(table: Any) -> list[Row]:
-    """Rows of a `PARAMETERS` table, of a process model or of routing."""
-
-    def default(value: float | None) -> str:
-        return "learned" if value is None else f"{value:g}"
-
-    return [
-        (s, f"{p.lower:g}", f"{p.upper:g}", p.unit, default(p.default), p.meaning)
-        for s, p in table.items()
-    ]
-
-
-def _commented_fields(named_tuple: Any) -> list[Row]:
-    """Fields of a named tuple with the comment at the right of each, where they are defined."""
-    source = inspect.getsource(named_tuple)
-    comments = dict(re.findall(r"^\s+(\w+):[^#\n]+#\s*(.+)$", source, flags=re.MULTILINE))
-    return [(name, comments.get(name, "")) for name in named_tuple._fields]
-
-
-def _first_line(described: Any) -> str:
-    return (inspect.getdoc(described) or "").partition("\n")[0]
