@@ -1,12 +1,16 @@
-# make run | test | lint | bench | docs | config ; pip uses whatever index the user has configured
-.PHONY: run test lint bench docs config
+# make run | test | test-slurm | lint | bench | docs | config ; pip uses whatever index the user has configured
+.PHONY: run test test-slurm lint bench docs config
 BIN := .venv/bin
 
 run: .venv/.installed
 	$(BIN)/snakemake --profile profiles/local
 
 test: .venv/.installed
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -m 'not slurm or smoke'
+
+# needs root on Debian: installs Slurm and starts four emulated nodes
+test-slurm: .venv/.installed
+	$(BIN)/pytest -q -m slurm
 
 lint: .venv/.installed
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/snakefmt --check Snakefile workflow

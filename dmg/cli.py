@@ -41,6 +41,13 @@ class Launcher(StrEnum):
     slurm = "slurm"
 
 
+class OnInterrupt(StrEnum):
+    """What becomes of a Slurm job when its launcher is asked to stop."""
+
+    cancel = "cancel"
+    detach = "detach"
+
+
 Config = Annotated[Path, typer.Option("--config", help="Experiment file (YAML).")]
 Store = Annotated[Path, typer.Option("--store", help="Extracted store (Zarr).")]
 Preprocessed = Annotated[Path, typer.Option("--preprocess", help="Folder that preprocess wrote.")]
@@ -110,11 +117,31 @@ def train(
     fold: Annotated[str, typer.Option(help="Fold of the split.")] = "all",
     seed: Annotated[str, typer.Option(help="Seed, for example seed0.")] = "seed0",
     launcher: Annotated[Launcher, typer.Option(help="Where to run.")] = Launcher.local,
+    processes: Annotated[int | None, typer.Option(min=1, help="Processes (ranks).")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each process.")] = None,
+    slurm: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="What a Slurm job asks for.")
+    ] = None,
+    on_interrupt: Annotated[
+        OnInterrupt, typer.Option(help="What becomes of a Slurm job when this command stops.")
+    ] = OnInterrupt.cancel,
 ) -> None:
     """Train one model, or go on where an interrupted training stopped."""
-    from dmg.launch import train
+    from dmg.launch import SlurmOptions, train
 
-    train(config, store, preprocess, out, fold=fold, seed=seed, launcher=launcher.value)
+    options = SlurmOptions.parse([f"on_interrupt={on_interrupt.value}", *(slurm or [])])
+    train(
+        config,
+        store,
+        preprocess,
+        out,
+        fold=fold,
+        seed=seed,
+        launcher=launcher.value,
+        processes=processes,
+        threads=threads,
+        slurm=options,
+    )
 
 
 @app.command()

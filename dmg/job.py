@@ -11,6 +11,7 @@ import importlib
 import json
 import logging
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ from dmg.interrupt import INTERRUPTED, Interrupted, leave_on_signal
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
+STOP = "stop"
+"""File in the folder of a job that a launcher leaves to end it for good."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,10 @@ class TrainJob:
             _set_variable("CUDA_VISIBLE_DEVICES", self.cuda_devices)
         folder = Path(os.environ["SUBMITIT_FOLDER"])
         _set_variable("LOCAL_RANK", str(here.local_rank))
-        return self.run(here.global_rank, folder)
+        status = self.run(here.global_rank, folder)
+        if status == INTERRUPTED and here.global_rank == 0 and not (folder / STOP).exists():
+            _requeue(here)
+        return status
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
         """Submit the same job again: it resumes from its own checkpoints."""
@@ -137,6 +143,7 @@ class _EndNote:
 
     def __enter__(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / f"end-{self._rank}.json").unlink(missing_ok=True)  # of an earlier start
         with atomic(self._folder / f"pid-{self._rank}") as temporary:
             temporary.write_text(str(os.getpid()))
 
@@ -222,6 +229,19 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _requeue(here: submitit.JobEnvironment) -> None:
+    """Put a job of Slurm that nears its time limit, or is preempted, back into the queue.
+
+    A job that somebody cancels gets the same signal, but does not count as running any more.
+    """
+    if here.cluster != "slurm":
+        return
+    look = ["squeue", "-h", "-j", here.job_id, "-o", "%T"]
+    state = subprocess.run(look, capture_output=True, text=True, check=False).stdout.strip()
+    if state == "RUNNING":
+        subprocess.run(["scontrol", "requeue", here.job_id], check=False)
 
 
 def _rendezvous_name() -> str:

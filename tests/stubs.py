@@ -140,6 +140,17 @@ def job_sums(run_dir, value):
     path.write_text(f"{total.item()} {distributed.world_size()} {torch.get_num_threads()}")
 
 
+def job_dies(run_dir):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def job_needs_memory(run_dir, megabytes):
+    held = torch.ones(megabytes * 250_000)
+    time.sleep(8)  # Slurm looks now and then
+    torch.save(held[:1], Path(run_dir) / "weights.pt")
+    (Path(run_dir) / "done.json").write_text('{"digest": "stub"}')
+
+
 def job_trains(run_dir, steps, epochs, delay):
     """Train, leave the weights and done.json, and note who trained; pause while `hold` exists."""
     notes = Path(run_dir) / "trainers.txt"

@@ -11,8 +11,8 @@ import pytest
 import torch
 from stubs import job_trains
 
-from dmg import launch as launch_module
 from dmg.job import TrainJob
+from dmg.launch import here as launch_here
 from dmg.launch import launch
 
 HERE = Path(__file__).parent
@@ -118,7 +118,7 @@ def test_two_processes_sum(tmp_path, launcher):
 
 @pytest.mark.distributed
 def test_leftover_processes_of_a_failed_job_are_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch_module, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(launch_here, "GRACE_SECONDS", 0.5)
     before = time.monotonic()
     with pytest.raises(ChildProcessError, match=r"^rank 1 found no data$"):
         launch(make_job(tmp_path, "job_rank_1_fails", processes=2), "local")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from dmg.config import RESOURCES, load_experiment
+from dmg.launch import SlurmOptions
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = sorted(p.stem for p in (ROOT / "config/experiments").glob("*.yaml"))
@@ -119,6 +121,26 @@ def test_the_slurm_profile_plans_by_its_name_at_the_root(tmp_path: Path) -> None
     result = snakemake(tmp_path, "-n", "--profile", "slurm")
     assert planned(result)["train"] == 1
     assert "launcher=slurm" in result.stdout
+
+
+def test_a_training_asks_the_cluster_for_what_the_profile_says(tmp_path: Path) -> None:
+    (tiny_project(tmp_path) / "slurm").symlink_to(ROOT / "profiles/slurm")
+    asked = {"launcher": "slurm", "slurm_account": "me", "slurm_partition": "gpu", "nodes": 2,
+             "gpus_per_node": 4, "processes": 8, "runtime": 30}  # fmt: skip
+    resources = [f"train:{key}={value}" for key, value in asked.items()]
+    result = snakemake(tmp_path, "-n", "-p", "--profile", "slurm", "--set-resources", *resources)
+    assert planned(result)["train"] == 1
+    line = next(line for line in result.stdout.splitlines() if "dmg train" in line)
+    given = set(re.findall(r"--(?:slurm|processes) (\S+)", line))
+    assert {"account=me", "partition=gpu", "nodes=2", "gpus_per_node=4", "8"} <= given
+    assert "runtime=30" in given
+
+
+def test_the_profile_names_every_option_of_the_launcher() -> None:
+    text = (ROOT / "workflow/common.smk").read_text()
+    table = text.partition("SLURM_RESOURCES = {")[2].partition("}")[0]
+    named = set(re.findall(r'"(\w+)": ', table))
+    assert named | {"on_interrupt"} == {field.name for field in fields(SlurmOptions)}
     assert (ROOT / "slurm").resolve() == ROOT / "profiles/slurm"
 
 

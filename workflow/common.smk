@@ -14,6 +14,20 @@ import dmg.config  # not its names: Snakemake has a `config` and a `parse` of it
 EXTRACTION = ("source", "dataset", "product", "synthetic", "basins")
 # What the weights depend on.
 TRAINING = [key for key in dmg.config.Train.model_fields if key not in dmg.config.RESOURCES]
+# Resources of a training that its launcher takes; account, partition and constraint by the names
+# that Snakemake's own jobs have for them.
+SLURM_RESOURCES = {
+    "account": "slurm_account",
+    "partition": "slurm_partition",
+    "constraint": "constraint",
+    "qos": "qos",
+    "nodes": "nodes",
+    "gpus_per_node": "gpus_per_node",
+    "mem_mb": "mem_mb",
+    "runtime": "runtime",
+    "setup": "setup",
+    "python": "python",
+}
 RESERVED = {"benchmarks", "raw", "stores"}
 
 # The interpreter that runs Snakemake runs the jobs too. Zarr warns of the timestamp that Snakemake
@@ -154,6 +168,19 @@ def runs(wildcards) -> list[str]:
 def of_runs(name: str):
     """The file of that name of every trained model."""
     return lambda wildcards: [f"{run}/{name}" for run in runs(wildcards)]
+
+
+def cluster_options(wildcards, resources) -> str:
+    """What the profile asks of the cluster for a training, as options of `dmg train`."""
+    if resources.launcher != "slurm":
+        return ""
+    asked = {key: resources.get(name) for key, name in SLURM_RESOURCES.items()}
+    options = [f"--slurm {shlex.quote(f'{k}={v}')}" for k, v in asked.items() if v]
+    if resources.get("processes"):
+        options.append(f"--processes {resources.processes}")
+    if resources.get("on_interrupt"):
+        options.append(f"--on-interrupt {resources.on_interrupt}")
+    return " ".join(options)
 
 
 def train_threads(wildcards) -> int:

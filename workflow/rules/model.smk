@@ -23,9 +23,11 @@ rule train:
     params:
         digest=digest("data", "model", *(f"train.{key}" for key in TRAINING)),
         folder=subpath(input.splits, parent=True),
+        cluster=cluster_options,
     shell:
         "dmg train --config {input.config} --store {input.store} --preprocess {params.folder}"
         " --fold {wildcards.fold} --seed {wildcards.seed} --launcher {resources.launcher}"
+        " {params.cluster}"
         " --out {output.model} > {log} 2>&1"
 
 
