@@ -7,7 +7,8 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ def submit(job: TrainJob, options: SlurmOptions) -> Submitted:
     job_id = None
     while job_id is None:
         try:
-            with _without_slurm_variables():
+            with _without_slurm_variables(), redirect_stderr(StringIO()):  # the error says it
                 job_id = str(executor.submit(job).job_id)
         except FailedJobError as error:
             job_id = _after_failed_submission(name, str(error))

@@ -25,7 +25,7 @@ def project(folder: Path, epochs: int) -> Path:
     path = folder / "config/experiments/demo.yaml"
     settings = yaml.safe_load(path.read_text())
     settings["data"]["synthetic"] |= {"num_basins": 6}
-    settings["train"] |= {"epochs": epochs, "steps_per_epoch": 5, "batch_size": 6}
+    settings["train"] |= {"epochs": epochs, "steps_per_epoch": 5, "batch_size": 4}
     path.write_text(yaml.safe_dump(settings))
     load_experiment(path)
     profile = yaml.safe_load((folder / "slurm/config.yaml").read_text())
