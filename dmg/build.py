@@ -35,8 +35,8 @@ def build_loader(
     target: bool = True,
 ) -> DataLoader:
     """Loader of all that the experiment's network and process model read."""
-    data, phy = experiment.data, experiment.model.phy
-    physical = MODELS[phy.name].forcings if phy else ()
+    data, model = experiment.data, experiment.model
+    physical = [name for phy in model.process_models for name in MODELS[phy.name].forcings]
     loader = open_loader(
         [store, preprocessed / "derived.zarr"],
         forcings=[*data.forcings, *physical],
@@ -44,7 +44,7 @@ def build_loader(
         target=data.target if target else None,
         categories=statistics["categories"],
     )
-    if isinstance(experiment.model.nn, schema.Table) and not experiment.model.nn.shared:
+    if any(isinstance(n, schema.Table) and not n.shared for n in model.all_networks):
         _check_rows(loader.basin_ids, list(statistics["target_std"]))
     return loader
 
@@ -98,7 +98,7 @@ def build_trainer(
         optimizer=optimizer,
         schedule=build_schedule(experiment, optimizer),
         run_dir=run_dir,
-        epochs=train.epochs,
+        epochs=train.epochs if any(True for _ in handler.parameters()) else 1,
         target=experiment.data.target,
         clip_norm=train.clip_norm,
         validation=build_validation(experiment, handler, loss, loader, splits, fold),
@@ -136,9 +136,9 @@ def build_loss(experiment: Experiment, loader: DataLoader, statistics: Statistic
 
 
 def build_optimizer(experiment: Experiment, handler: ModelHandler) -> torch.optim.Optimizer:
-    """Optimiser of all weights."""
+    """Optimiser of all weights; of nothing where every parameter is fixed."""
     settings = experiment.train.optimizer
-    weights = handler.parameters()
+    weights = list(handler.parameters()) or [torch.nn.Parameter(torch.zeros(0))]
     match settings:
         case schema.Adam():
             return torch.optim.Adam(weights, lr=settings.learning_rate, fused=True)

@@ -8,9 +8,22 @@ from typing import Any
 
 from dmg import config as schema
 from dmg.config import Experiment
+from dmg.correction import Correction
 from dmg.delta import DeltaModel, parameter_map
+from dmg.ensemble import Ensemble
 from dmg.handler import ModelHandler
-from dmg.nn import EaLstm, Lstm, LstmMlp, McLstm, Mlp, Network, Table, Transformer
+from dmg.nn import (
+    EaLstm,
+    Lstm,
+    LstmMlp,
+    McLstm,
+    Mlp,
+    NamedNetworks,
+    Network,
+    Table,
+    Transformer,
+    divide,
+)
 from dmg.normalizer import Normalizer
 from dmg.parameters import ParameterMap
 from dmg.phy import MODELS, ProcessModel
@@ -30,22 +43,39 @@ NETWORKS: Mapping[str, Callable[..., Network]] = {
 
 def build_handler(experiment: Experiment, statistics: Statistics) -> ModelHandler:
     """Build an untrained model from an experiment and the statistics of one fold."""
+    settings = experiment.model
+    models = {phy.name: build_delta(experiment, statistics, phy) for phy in settings.process_models}
+    if not models:
+        return ModelHandler(build_delta(experiment, statistics, None))
+    if len(models) == 1:
+        return ModelHandler(*models.values())
+    weights = None
+    if settings.weights != "mean":
+        static = settings.weights.gives == "static"
+        sizes = (0, len(models)) if static else (len(models), 0)
+        weights = build_network(experiment, statistics, settings.weights, *sizes)
+    return ModelHandler(Ensemble(models, weights, build_normalizer(experiment, statistics)))
+
+
+def build_delta(
+    experiment: Experiment, statistics: Statistics, phy: schema.Phy | None
+) -> DeltaModel:
+    """Couple one process model (none: the network gives the flow) with its networks."""
     model = experiment.model
-    phy_model = build_phy(model.phy) if model.phy else None
+    phy_model = build_phy(phy) if phy else None
     routing = UnitHydrograph(model.routing.length) if model.routing and phy_model else None
-    dynamic = model.phy.dynamic if model.phy else ()
-    parameters = parameter_map(phy_model, routing, dynamic, model.num_components)
-    return ModelHandler(
-        DeltaModel(
-            build_network(experiment, statistics, parameters, phy_model),
-            phy_model,
-            routing,
-            normalizer=build_normalizer(experiment, statistics),
-            parameters=parameters,
-            warmup_gradient=experiment.train.warmup_gradient,
-            dynamic_dropout=model.dynamic_dropout,
-            outputs=(experiment.data.target,),
-        )
+    dynamic, fixed = (phy.dynamic, phy.fixed) if phy else ((), {})
+    parameters = parameter_map(phy_model, routing, dynamic, model.num_components, fixed)
+    return DeltaModel(
+        build_networks(experiment, statistics, parameters),
+        phy_model,
+        routing,
+        normalizer=build_normalizer(experiment, statistics),
+        parameters=parameters,
+        warmup_gradient=experiment.train.warmup_gradient,
+        dynamic_dropout=model.dynamic_dropout,
+        outputs=(experiment.data.target,),
+        correction=build_correction(experiment, statistics),
     )
 
 
@@ -67,30 +97,55 @@ def build_phy(settings: schema.Phy) -> ProcessModel:
     return model(**settings.options)
 
 
+def build_networks(
+    experiment: Experiment, statistics: Statistics, parameters: ParameterMap
+) -> Network | None:
+    """Networks that give the parameters, as one; without physics, the one that gives the flow."""
+    settings = experiment.model.networks
+    if experiment.model.phy is None:
+        (only,) = settings.values()
+        return build_network(experiment, statistics, only, 1, 0)
+    parts = divide(parameters, {name: network.parameters for name, network in settings.items()})
+    networks = {
+        name: build_network(experiment, statistics, network, part.num_dynamic, part.num_static)
+        for (name, network), part in zip(settings.items(), parts.values(), strict=True)
+    }
+    if len(networks) > 1:
+        return NamedNetworks(parameters, networks, parts)
+    return next(iter(networks.values()), None)
+
+
+def build_correction(experiment: Experiment, statistics: Statistics) -> Correction | None:
+    """Network after the physics, which sees the simulated flow as a further forcing."""
+    settings = experiment.model.correction
+    if settings is None:
+        return None
+    return Correction(build_network(experiment, statistics, settings, 1, 0, extra_forcings=1))
+
+
 def build_network(
     experiment: Experiment,
     statistics: Statistics,
-    parameters: ParameterMap,
-    phy_model: ProcessModel | None,
+    settings: schema.Network,
+    num_dynamic: int,
+    num_static: int,
+    extra_forcings: int = 0,
 ) -> Network:
-    """Network with as many scores as the parameters need; without physics, one: the flow."""
-    num_dynamic, num_static = parameters.num_dynamic, parameters.num_static
-    if phy_model is None:
-        num_dynamic, num_static = 1, 0
-    data, settings = experiment.data, experiment.model.nn
-    num_basins, num_attributes = len(statistics["target_std"]), len(data.attributes)
-    options = settings.model_dump(exclude={"name", "shared"})
+    """One network with the given numbers of scores."""
+    data = experiment.data
+    num_forcings, num_attributes = len(data.forcings) + extra_forcings, len(data.attributes)
+    options = settings.model_dump(exclude={"name", "parameters", "shared"})
     if "precision" in options:
         options["bfloat16"] = options.pop("precision") == "bfloat16"
     match settings:
         case schema.Table():
-            return Table(None if settings.shared else num_basins, num_static)
+            return Table(None if settings.shared else len(statistics["target_std"]), num_static)
         case schema.Mlp():
             return Mlp(num_attributes, num_static, **options)
         case schema.McLstm():
-            return McLstm(len(data.forcings), num_attributes, **options)
+            return McLstm(num_forcings, num_attributes, **options)
     network = NETWORKS[settings.name]
-    return network(len(data.forcings), num_attributes, num_dynamic, num_static, **options)
+    return network(num_forcings, num_attributes, num_dynamic, num_static, **options)
 
 
 def build_normalizer(experiment: Experiment, statistics: Statistics) -> Normalizer:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from dmg.batch import Batch
-from dmg.nn import Network, NetworkState, Scores
+from dmg.correction import FLUX, Correction
+from dmg.nn import Inputs, Network, NetworkState, NoNetwork, Scores
 from dmg.normalizer import Normalizer
-from dmg.parameters import ParameterMap, learned
+from dmg.parameters import Parameter, ParameterMap, learned
 from dmg.phy import ProcessModel
 from dmg.routing import UnitHydrograph
 
@@ -27,6 +28,7 @@ class State(NamedTuple):
     nn: NetworkState = ()  # memory of the network
     static: Mapping[str, Tensor] | None = None  # resolved static parameters; None: not resolved
     time: Tensor | None = None  # day after the last step, days since 1970-01-01, [B]
+    correction: NetworkState = ()  # memory of the network after the physics
 
 
 class Output(NamedTuple):
@@ -42,7 +44,8 @@ class DeltaModel(torch.nn.Module):
     Parameters
     ----------
     nn
-        Network that gives raw scores.
+        Network that gives raw scores (`NamedNetworks`: several); none: all parameters are fixed,
+        or given in `State.static`.
     phy_model
         Process model that the scores parameterise; none: the first dynamic score is the
         standardised target itself.
@@ -51,7 +54,7 @@ class DeltaModel(torch.nn.Module):
     aggregate
         Function of a flux `[T, B]` that sums units to gauges, `[T, G]`.
     normalizer
-        Statistics of forcings, attributes and target.
+        Statistics of forcings, attributes and target; none: the network reads nothing.
     parameters
         Map from scores to parameters; none: every parameter without default is static, with
         one component.
@@ -64,6 +67,8 @@ class DeltaModel(torch.nn.Module):
         step [1].
     outputs
         Fluxes to return.
+    correction
+        Network after the physics, which corrects the routed streamflow of each basin or unit.
 
     Raises
     ------
@@ -73,23 +78,25 @@ class DeltaModel(torch.nn.Module):
 
     def __init__(
         self,
-        nn: Network,
+        nn: Network | None,
         phy_model: ProcessModel | None,
         routing: UnitHydrograph | None = None,
         aggregate: Callable[[Tensor], Tensor] | None = None,
         *,
-        normalizer: Normalizer,
+        normalizer: Normalizer | None = None,
         parameters: ParameterMap | None = None,
         warmup_gradient: Literal["none", "network", "all"] = "network",
         dynamic_dropout: float = 0.0,
         outputs: Sequence[str] = ("streamflow",),
+        correction: Correction | None = None,
     ) -> None:
         super().__init__()
-        self.nn = nn
+        self.nn = nn or NoNetwork()
         self.phy_model = phy_model
         self.routing = routing
         self.aggregate = aggregate
-        self.normalizer = normalizer
+        self.correction = correction
+        self.normalizer = normalizer or Normalizer()
         self.parameter_map = parameters or parameter_map(phy_model, routing)
         self.warmup_gradient = warmup_gradient
         self.dynamic_dropout = dynamic_dropout
@@ -118,60 +125,77 @@ class DeltaModel(torch.nn.Module):
         starts from.
         """
         state = state or State()
-        scores, memory = self._scores(batch, state, last_only=True)
-        return State(nn=memory, static=self.parameter_map.static(scores.static))
+        scores, memory = self.nn(self.normalizer.inputs(batch), state.nn, True)
+        return State(nn=memory, static=self._static(scores, State()))
+
+    @property
+    def constants(self) -> dict[str, tuple[Parameter, int | None]]:
+        """Static parameters by name, with the number of components; none: one per basin."""
+        return self.parameter_map.constants
 
     def _run(self, batch: Batch, state: State) -> Output:
-        scores, memory = self._scores(batch, state)
-        static = state.static
-        if static is None:
-            static = self.parameter_map.static(scores.static)
+        inputs = self.normalizer.inputs(batch)
+        scores, memory = self.nn(inputs, state.nn)
+        static = self._static(scores, state)
         time = batch.time + batch.num_steps
         if self.phy_model is None:
-            flow = scores.dynamic[..., 0]
-            if not self.nn.gives_flow:
-                flow = self.normalizer.restore_target(flow)
+            flow = self._flow(scores)
             return Output({self.outputs[0]: flow}, State(nn=memory, static=static, time=time))
         dynamic = self._drop_dynamic(self.parameter_map.dynamic(scores.dynamic), batch)
-        fluxes, stores = self._simulate(batch, dict(static) | dynamic, state.phy)
+        fluxes, stores = self._simulate(batch, static | dynamic, state.phy, self.outputs)
         fluxes, transit = self._route(fluxes, static, state.routing)
+        fluxes, corrected = self._correct(fluxes, inputs, state)
         if self.aggregate is not None:
             fluxes = {name: self.aggregate(flux) for name, flux in fluxes.items()}
-        return Output(fluxes, State(stores, transit, memory, static, time))
+        return Output(fluxes, State(stores, transit, memory, static, time, corrected))
 
     def _warm_up(self, batch: Batch, state: State) -> State:
         """Fill the stores, with the parameters of the last warm-up step and without gradient."""
         learns = torch.is_grad_enabled() and self.warmup_gradient == "network"
-        with torch.set_grad_enabled(learns):
-            scores, memory = self._scores(batch, state, last_only=True)
-        stores = None
-        if self.phy_model is not None:
-            with torch.no_grad():
-                static = self.parameter_map.static(scores.static)
-                held = self.parameter_map.dynamic(scores.dynamic[-1])
-                _, stores = self._simulate(batch, static | held, state.phy, outputs=())
-        return State(phy=stores, nn=memory, static=state.static, time=batch.time + batch.num_steps)
-
-    def _scores(
-        self, batch: Batch, state: State, last_only: bool = False
-    ) -> tuple[Scores, NetworkState]:
         inputs = self.normalizer.inputs(batch)
-        scores: tuple[Scores, NetworkState] = self.nn(inputs, state.nn, last_only)
-        return scores
+        with torch.set_grad_enabled(learns):
+            scores, memory = self.nn(inputs, state.nn, True)
+        warm = State(nn=memory, static=state.static, time=batch.time + batch.num_steps)
+        if self.phy_model is None:
+            return warm
+        with torch.no_grad():
+            static = self._static(scores, state)
+            held = self.parameter_map.dynamic(scores.dynamic[-1])
+            outputs = (FLUX,) if self.correction else ()
+            fluxes, stores = self._simulate(batch, static | held, state.phy, outputs)
+            fluxes, _ = self._route(fluxes, static, state.routing)
+        with torch.set_grad_enabled(learns):
+            _, corrected = self._correct(fluxes, inputs, state)
+        return warm._replace(phy=stores, correction=corrected)
+
+    def _static(self, scores: Scores, state: State) -> dict[str, Tensor]:
+        """Give the static parameters that the state has resolved, else the network's."""
+        if state.static is not None:
+            return dict(state.static)
+        if isinstance(self.nn, NoNetwork) and self.parameter_map.names:
+            raise ValueError(
+                f"no network gives the parameters {list(self.parameter_map.names)}; fix them, or"
+                " give them in State.static"
+            )
+        return self.parameter_map.static(scores.static)
+
+    def _flow(self, scores: Scores) -> Tensor:
+        """Streamflow of a network without physics."""
+        flow = scores.dynamic[..., 0]
+        return flow if self.nn.gives_flow else self.normalizer.restore_target(flow)
 
     def _simulate(
         self,
         batch: Batch,
         parameters: Mapping[str, Tensor],
         stores: Any,
-        outputs: Sequence[str] | None = None,
+        outputs: Sequence[str],
     ) -> tuple[dict[str, Tensor], Any]:
         """Run the process model: mean fluxes `[T, B]`, and stores `[B, E]`."""
         assert self.phy_model is not None
         own = {n: p for n, p in parameters.items() if n in self.phy_model.PARAMETERS}
         forcing = batch.forcing | batch.constants
-        wanted = self.outputs if outputs is None else outputs
-        fluxes, stores = self.phy_model(forcing, own, stores, outputs=wanted, mean=True)
+        fluxes, stores = self.phy_model(forcing, own, stores, outputs=outputs, mean=True)
         return fluxes, stores
 
     def _route(
@@ -186,6 +210,14 @@ class DeltaModel(torch.nn.Module):
         for name in set(fluxes) & set(self.phy_model.RUNOFF):
             fluxes[name], later[name] = self.routing(fluxes[name], parameters, transit.get(name))
         return fluxes, later
+
+    def _correct(
+        self, fluxes: dict[str, Tensor], inputs: Inputs, state: State
+    ) -> tuple[dict[str, Tensor], NetworkState]:
+        if self.correction is None or FLUX not in fluxes:
+            return fluxes, state.correction
+        flow, memory = self.correction(fluxes[FLUX], inputs, self.normalizer, state.correction)
+        return fluxes | {FLUX: flow}, memory
 
     def _drop_dynamic(self, dynamic: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Hold some dynamic parameters at their last value (Feng et al. 2022)."""
@@ -204,7 +236,7 @@ class DeltaModel(torch.nn.Module):
         if self.phy_model is None:
             need = 1, 0
         give = self.nn.num_dynamic, self.nn.num_static
-        if need != give:
+        if need != give and not isinstance(self.nn, NoNetwork):
             raise ValueError(
                 f"the parameters need {need[0]} dynamic and {need[1]} static scores,"
                 f" but the network gives {give[0]} and {give[1]}"
@@ -216,13 +248,14 @@ def parameter_map(
     routing: UnitHydrograph | None = None,
     dynamic: Sequence[str] = (),
     num_components: int = 1,
+    fixed: Mapping[str, float] | None = None,
 ) -> ParameterMap:
-    """Map for all parameters of a process model and its routing that a network must give."""
+    """Map for all parameters of a process model and its routing that are not at their default."""
     if phy_model is None:
         return ParameterMap({})
-    components = learned(phy_model.PARAMETERS, dynamic)
+    components = learned(phy_model.PARAMETERS, {*dynamic, *(fixed or {})})
     basin = {} if routing is None else routing.PARAMETERS
-    return ParameterMap(components, basin, dynamic, num_components)
+    return ParameterMap(components, basin, dynamic, num_components, fixed)
 
 
 def _check_continues(batch: Batch, state: State) -> None:

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,8 +61,8 @@ def device() -> torch.device:
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Device of a module's weights."""
-    return next(module.parameters()).device
+    """Device of a module's weights, or of its buffers where it has none."""
+    return next(chain(module.parameters(), module.buffers())).device
 
 
 @contextmanager

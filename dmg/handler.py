@@ -10,6 +10,7 @@ from torch import nn
 from dmg.batch import Batch
 from dmg.delta import DeltaModel, Output, State
 from dmg.distributed import device_of
+from dmg.ensemble import Ensemble
 
 
 class ModelHandler(nn.Module):
@@ -18,10 +19,10 @@ class ModelHandler(nn.Module):
     Parameters
     ----------
     model
-        The coupled model.
+        The coupled model, or several side by side.
     """
 
-    def __init__(self, model: DeltaModel) -> None:
+    def __init__(self, model: DeltaModel | Ensemble) -> None:
         super().__init__()
         self.model = model
 

@@ -43,12 +43,13 @@ class Normalizer(nn.Module):
 
     def __init__(
         self,
-        forcings: Mapping[str, tuple[float, float]],
-        attributes: Mapping[str, tuple[float, float]],
+        forcings: Mapping[str, tuple[float, float]] | None = None,
+        attributes: Mapping[str, tuple[float, float]] | None = None,
         target: tuple[float, float] = (0.0, 1.0),
         log_forcings: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        forcings, attributes = forcings or {}, attributes or {}
         self.forcings = tuple(forcings)
         self.log_forcings = frozenset(log_forcings)
         for name, statistics in (("forcing", forcings), ("attribute", attributes)):
@@ -81,7 +82,13 @@ class Normalizer(nn.Module):
 
     def normalize_attributes(self, attributes: Tensor) -> Tensor:
         """Physical attributes `[B, A]` to standardised ones."""
+        if not len(self.attribute_mean):  # the network reads none
+            return attributes[:, :0]
         return _missing_to_mean((attributes - self.attribute_mean) / self.attribute_std)
+
+    def standardize_target(self, flow: Tensor) -> Tensor:
+        """Target in physical units [mm d-1] to standardised."""
+        return (flow - self.target_mean) / self.target_std
 
     def restore_target(self, score: Tensor) -> Tensor:
         """Standardised target to physical units [mm d-1]."""

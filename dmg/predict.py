@@ -23,7 +23,7 @@ from dmg.data.zarrs import consolidate, encode
 from dmg.delta import State
 from dmg.files import atomic
 from dmg.handler import ModelHandler
-from dmg.parameters import Parameter, ParameterMap
+from dmg.parameters import Parameter
 
 CHUNK_DAYS = 1461
 """Days of a chunk in the file [d]."""
@@ -65,7 +65,7 @@ def predict(
     handler.eval()
     num_basins = len(loader.basin_ids)
     with atomic(out) as temporary:
-        template = _template(loader, outputs, handler.model.parameter_map, block_basins)
+        template = _template(loader, outputs, handler.model.constants, block_basins)
         template.attrs = dict(attrs or {})
         encoding = encode(template, block_basins, math.gcd(block_basins, 8), CHUNK_DAYS)
         template.to_zarr(
@@ -100,11 +100,11 @@ def _block(
 def _template(
     loader: DataLoader,
     outputs: Mapping[str, str],
-    parameter_map: ParameterMap,
+    constants: Mapping[str, tuple[Parameter, int | None]],
     block_basins: int,
 ) -> xr.Dataset:
     """Describe the store without its values."""
-    num_basins, num_components = len(loader.basin_ids), parameter_map.num_components
+    num_basins = len(loader.basin_ids)
 
     def empty(*shape: int) -> Any:
         chunks = (min(block_basins, num_basins), *shape[1:])
@@ -114,11 +114,11 @@ def _template(
         name: (("basin", "time"), empty(num_basins, len(loader.times)), {"units": unit})
         for name, unit in outputs.items()
     }
-    for name in parameter_map.static_names:
-        attrs = _attrs(parameter_map.components[name])
-        variables[name] = (("basin", "component"), empty(num_basins, num_components), attrs)
-    for name, parameter in parameter_map.basin.items():
-        variables[name] = (("basin",), empty(num_basins), _attrs(parameter))
+    for name, (parameter, num_components) in constants.items():
+        sizes = {"basin": num_basins}
+        if num_components is not None:
+            sizes["component"] = num_components
+        variables[name] = (tuple(sizes), empty(*sizes.values()), _attrs(parameter))
     coords = {
         "basin": ("basin", strings(loader.basin_ids), {"cf_role": "timeseries_id"}),
         "time": ("time", loader.times.astype("datetime64[ns]")),

@@ -103,11 +103,12 @@ def restore(content: Mapping[str, Any], origin: str) -> tuple[ModelHandler, Expe
 
 def flux_names(experiment: Experiment, wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Check that the model gives the fluxes that are asked for."""
-    phy = experiment.model.phy
-    known = MODELS[phy.name].Flux._fields if phy else (experiment.data.target,)
+    fluxes = [MODELS[phy.name].Flux._fields for phy in experiment.model.process_models]
+    first, *others = fluxes or [(experiment.data.target,)]
+    known = [name for name in first if all(name in other for other in others)]
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        raise ValueError(f"evaluate.outputs: unknown {unknown}; choose from {list(known)}")
+        raise ValueError(f"evaluate.outputs: unknown {unknown}; choose from {known}")
     return wanted
 
 

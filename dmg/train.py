@@ -144,7 +144,8 @@ class Trainer:
         sums = distributed.reduce_sums(sums)
         self._stopping = bool(sums.pop("stop") > 0)
         loss = self.loss.finalize(sums)
-        loss.backward()  # type: ignore[no-untyped-call]
+        if loss.requires_grad:  # not where every parameter is fixed
+            loss.backward()  # type: ignore[no-untyped-call]
         distributed.sum_gradients(self._parameters)
         norm = nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None])
         self._check_finite(loss.item(), norm.item())

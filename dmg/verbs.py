@@ -124,13 +124,12 @@ def score(
     from dmg.score import score as score_runs
     from dmg.score import summarise
 
-    model = experiment.model
     score_runs(
         predictions,
         preprocess,
         out,
         metrics=experiment.evaluate.metrics,
-        model=model.phy.name if model.phy else model.nn.name,
+        model=experiment.model.label,
     )
     summarise(out, summary)
 

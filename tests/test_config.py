@@ -97,6 +97,31 @@ def test_schema_offers_only_metrics_that_exist() -> None:
             {"model": {"phy": {"name": "hbv_1_0", "dynamic": ["BETA"]}, "nn": {"name": "mlp"}}},
             "nn: mlp gives static parameters only",
         ),
+        (
+            {"model": {"nn": {"a": {"name": "mlp", "parameters": ["FC"]},
+                              "b": {"name": "mlp", "parameters": ["LP", "FC"]}}}},
+            "parameter 'FC' is given by two networks, 'a' and 'b'; name it in one",
+        ),
+        (
+            {"model": {"phy": {"dynamic": ["BETA"]},
+                       "nn": {"a": {"name": "mlp"}, "b": {"name": "lstm", "parameters": ["FC"]}}}},
+            r"nn: mlp gives static parameters only, but phy.dynamic has \['BETA'\]",
+        ),
+        ({"model": {"nn": {"a": {"name": "lstn"}}}}, "model.nn.a: Input tag 'lstn' found"),
+        ({"model": {"nn": {"hidden_size": 4}}}, "model.nn: Unable to extract tag"),
+        ({"model": {"phy": [{"name": "hbv_9"}]}}, "model.phy.0.name: no process model 'hbv_9'"),
+        ({"model": {"phy": []}}, "phy: expected one process model or more, found an empty list"),
+        ({"model": {"phy": [{}, {}]}}, r"once, found \['hbv_1_0'\] more than once"),
+        ({"model": {"phy": {"dynamic": ["FC"], "fixed": {"FC": 100}}}}, "both dynamic and fixed"),
+        ({"model": {"phy": None, "nn": None}}, "phy: null needs one network, .* found 0"),
+        ({"model": {"correction": {"name": "mlp"}}}, "correction: mlp cannot correct a flow"),
+        ({"model": {"phy": None, "correction": {"name": "lstm"}}}, "no process model to correct"),
+        ({"model": {"weights": {"name": "mlp"}}}, "weights: expected several process models"),
+        (
+            {"model": {"phy": [{}, {"name": "hbv_1_1p"}], "weights": {"name": "mc_lstm"}}},
+            "weights: mc_lstm gives the flow, no weights",
+        ),
+        ({"model": {"weights": "men"}}, "model.weights: Input should be 'mean'"),
         ({"model": {"nn": {"name": "mc_lstm"}}}, "mc_lstm gives the flow, no parameters; set phy"),
         ({"model": {"nn": {"name": "transformer", "num_heads": 7}}}, "found 64 for 7 heads"),
         (
@@ -152,3 +177,20 @@ def test_resolved_settings_read_back_equal(tmp_path: Path) -> None:
     assert load_experiment(path) == original
     assert isinstance(original.data.split, TemporalSplit)
     assert original.data.split.validate_ is not None
+
+
+def test_model_has_a_label_for_tables() -> None:
+    several = {"phy": [{}, {"name": "hbv_1_1p"}], "weights": {"name": "mlp"}}
+    assert experiment(model=several).model.label == "hbv_1_0+hbv_1_1p"
+    assert experiment(model={"phy": None}).model.label == "lstm"
+
+
+def test_every_way_to_couple_reads_back_equal() -> None:
+    named = {"a": {"name": "mlp", "parameters": ["FC"]}, "b": {"name": "lstm"}}
+    for model in (
+        {"nn": named, "correction": {"name": "ea_lstm"}},
+        {"phy": [{}, {"name": "hbv_1_1p"}], "weights": {"name": "table", "shared": True}},
+        {"phy": {"fixed": {"FC": 100.0}}, "nn": None},
+    ):
+        chosen = experiment(model=model)
+        assert parse(Experiment, resolved(chosen), "again") == chosen

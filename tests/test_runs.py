@@ -13,6 +13,8 @@ import yaml
 from dmg import build, build_model, runs
 from dmg.config import Experiment, Phy, resolved
 from dmg.data.zarrs import open_zarr
+from dmg.phy import MODELS as MODEL_TABLE
+from dmg.routing import UnitHydrograph
 from tests.small import IDS, experiment, write_preprocessed, write_store
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -43,6 +45,24 @@ MODELS |= {
         ("mc_lstm", None, {}),
         ("transformer", {"name": "hbv_1_0"}, {"num_heads": 2, "context": 20}),
     ]
+}
+MLP: dict[str, Any] = {"name": "mlp", "hidden_sizes": [4]}
+LSTM: dict[str, Any] = {"name": "lstm", "hidden_size": 4}
+MODELS["named_and_corrected"] = {
+    "model": {
+        "phy": {"name": "hbv_1_0", "dynamic": ["BETA"], "fixed": {"CFR": 0.05}},
+        "nn": {"snow": MLP | {"parameters": ["TT", "CFMAX", "CWH"]}, "rest": LSTM},
+        "correction": LSTM,
+        "num_components": 2,
+    },
+}
+MODELS["side_by_side"] = {
+    "model": {
+        "phy": [{"name": "hbv_1_0", "dynamic": ["BETA"]}, {"name": "hbv_1_1p"}],
+        "nn": LSTM,
+        "weights": LSTM,
+        "num_components": 2,
+    },
 }
 QUICK = {"epochs": 1, "steps_per_epoch": 2, "batch_size": 3, "window": 20, "warmup": 10}
 
@@ -231,3 +251,26 @@ def test_unknown_option_of_the_process_model() -> None:
     settings = Phy(options={"tilt": 1})
     with pytest.raises(ValueError, match=r"hbv_1_0 takes no \['tilt'\]; choose from \['dt'\]"):
         build_model.build_phy(settings)
+
+
+def test_fixed_parameters_need_no_training(store: Path, tmp_path: Path) -> None:
+    fixed = {
+        n: (p.lower + p.upper) / 2
+        for n, p in (MODEL_TABLE["hbv_1_0"].PARAMETERS | UnitHydrograph.PARAMETERS).items()
+    }
+    chosen = experiment(
+        model={"phy": {"name": "hbv_1_0", "fixed": fixed}, "nn": None, "num_components": 1}
+    )
+    model = trained(chosen, store, tmp_path)
+    assert len((model.parent / "metrics.jsonl").read_text().splitlines()) == 1
+    simulated = predicted(chosen, model, store, tmp_path / "p.zarr")
+    assert (simulated["FC"] == 525).all()
+    assert simulated["streamflow"].notnull().all()
+
+
+def test_parameters_of_models_side_by_side_bear_their_names(store: Path, tmp_path: Path) -> None:
+    chosen = make("side_by_side", outputs=["streamflow", "aet"])
+    simulated = predicted(chosen, trained(chosen, store, tmp_path), store, tmp_path / "p.zarr")
+    assert {"aet", "hbv_1_0.FC", "hbv_1_1p.FC", "hbv_1_1p.route_a"} <= set(simulated)
+    with pytest.raises(ValueError, match=r"unknown \['capillary'\]; choose from"):
+        runs.flux_names(chosen, ("capillary",))  # not a flux of both

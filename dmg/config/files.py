@@ -22,21 +22,19 @@ class Experiment(Section):
     evaluate: Evaluate = Field(Evaluate(), description="Evaluation")
 
     @model_validator(mode="after")
-    def _mass_is_a_forcing(self) -> Experiment:
-        if self.model.nn.name == "mc_lstm" and "precipitation" not in self.data.forcings:
-            raise ValueError(
-                "nn: mc_lstm conserves precipitation, but data.forcings is"
-                f" {list(self.data.forcings)}; add precipitation"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _table_knows_all_basins(self) -> Experiment:
-        if self.model.nn.name == "table" and not self.model.nn.shared and self.data.split.holds_out:
-            raise ValueError(
-                "nn: table has parameters of trained basins only, but data.split holds basins out;"
-                " use a network that reads attributes, shared: true, or a split that trains on all"
-            )
+    def _networks_suit_the_data(self) -> Experiment:
+        for network in self.model.all_networks:
+            if network.name == "mc_lstm" and "precipitation" not in self.data.forcings:
+                raise ValueError(
+                    "nn: mc_lstm conserves precipitation, but data.forcings is"
+                    f" {list(self.data.forcings)}; add precipitation"
+                )
+            if network.name == "table" and not network.shared and self.data.split.holds_out:
+                raise ValueError(
+                    "nn: table has parameters of trained basins only, but data.split holds basins"
+                    " out; use a network that reads attributes, shared: true, or a split that"
+                    " trains on all"
+                )
         return self
 
 

@@ -16,6 +16,9 @@ from dmg.config.files import Experiment
 
 S = TypeVar("S", bound=Section)
 
+CHOICES = ("one", "several", "text")
+"""Parts of a place that a user does not write: which form a setting has."""
+
 
 def load_experiment(path: str | Path) -> Experiment:
     """Read and validate one experiment file; `ValueError` names file and key."""
@@ -50,7 +53,7 @@ def parse(schema: type[S], content: dict[str, Any], origin: str) -> S:
 
 def _problem(schema: type[Section], error: Any) -> str:
     """One pydantic error as `key: what is wrong`, with the nearest name of a misspelt key."""
-    loc = [str(part) for part in error["loc"]]
+    loc = [str(part) for part in error["loc"] if part not in CHOICES]
     key = ".".join(loc)
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(loc[-1], _known_keys(schema), n=1, cutoff=0.5)

@@ -17,6 +17,9 @@ class NetworkSection(Section):
 
     gives: ClassVar[Literal["parameters", "static", "flow"]] = "parameters"
     """Parameters of both kinds (or the flow), static parameters only, or the flow only."""
+    parameters: tuple[str, ...] | None = Field(
+        None, description="Parameters that it gives; none: those that no other network names"
+    )
 
 
 class Lstm(NetworkSection):

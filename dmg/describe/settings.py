@@ -30,18 +30,26 @@ def schema_json() -> str:
     return json.dumps(Experiment.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def settings(schema: type[Section], prefix: str = "") -> Iterator[tuple[str, str, list[Row]]]:
-    """Key, description and rows (key, type, default, meaning) of a section and those below it."""
+def settings(
+    schema: type[Section], prefix: str = "", seen: set[type[Section]] | None = None
+) -> Iterator[tuple[str, str, list[Row]]]:
+    """Key, description and rows (key, type, default, meaning) of a section and those below it.
+
+    What may stand at several places is described at the first.
+    """
+    seen = {Period} if seen is None else seen  # a period is two days, which the page explains
     text = inspect.getdoc(schema) or ""
     fields = schema.model_fields
     yield prefix, text, [_row(name, field) for name, field in fields.items()]
     for name, field in fields.items():
         for section in _sections(field.annotation):
-            if section is Period:  # two days, which the page explains once
+            if section in seen:
                 continue
+            seen.add(section)
             label = ".".join(filter(None, (prefix, field.alias or name)))
             choice = section.model_fields.get("name") or section.model_fields.get("kind")
-            yield from settings(section, f"{label}: {choice.default}" if choice else label)
+            label = f"{label}: {choice.default}" if choice else label
+            yield from settings(section, label, seen)
 
 
 def _row(name: str, field: FieldInfo) -> Row:
@@ -63,6 +71,8 @@ def _type(annotation: Any) -> str:
         return " or ".join(dict.fromkeys(map(_type, options)))
     if origin is tuple:
         return f"list of {_type(options[0])}"
+    if origin is dict:
+        return f"mapping to {_type(options[1])}"
     if origin is not None:  # Annotated
         return _type(options[0])
     if annotation in _sections(annotation):

@@ -1,11 +1,12 @@
 """Networks that give a process model's parameters, or the flow itself."""
 
-from dmg.nn.base import Inputs, Network, NetworkState, Scores
+from dmg.nn.base import Inputs, Network, NetworkState, NoNetwork, Scores
 from dmg.nn.ea_lstm import EaLstm
 from dmg.nn.lstm import Lstm
 from dmg.nn.lstm_mlp import LstmMlp
 from dmg.nn.mc_lstm import McLstm
 from dmg.nn.mlp import Mlp
+from dmg.nn.named import NamedNetworks, divide
 from dmg.nn.table import Table
 from dmg.nn.transformer import Transformer
 
@@ -16,9 +17,12 @@ __all__ = [
     "LstmMlp",
     "McLstm",
     "Mlp",
+    "NamedNetworks",
     "Network",
     "NetworkState",
+    "NoNetwork",
     "Scores",
     "Table",
     "Transformer",
+    "divide",
 ]

@@ -74,3 +74,17 @@ class Network(nn.Module):
         """Scores of a network that gives nothing dynamic."""
         num_steps = 1 if last_only else len(inputs.forcing)
         return Scores(scores.new_zeros(num_steps, len(scores), 0), scores)
+
+
+class NoNetwork(Network):
+    """In the place of a network where parameters are fixed or given."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 0)
+
+    def forward(
+        self, inputs: Inputs, state: NetworkState = (), last_only: bool = False
+    ) -> tuple[Scores, NetworkState]:
+        """Give no scores: see `Network.forward`."""
+        num_basins = inputs.forcing.shape[1]
+        return self._static(inputs.forcing.new_zeros(num_basins, 0), inputs, last_only), ()
