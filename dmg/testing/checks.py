@@ -74,8 +74,8 @@ def extremes(forcing: Named) -> Named:
         changed[name][:, [1, 3]] = 0
         changed[name][len(changed[name]) // 2, 4] = 500
     for name in changed.keys() & {"temperature", "temperature_min", "temperature_max"}:
-        changed[name][:, 2] -= 60
-        changed[name][:, 3] += 25
+        changed[name][:, 2] -= 55
+        changed[name][:, 3] += 15
     for name in changed.keys() & {"pet", "shortwave", "daylength", "vapour_pressure"}:
         changed[name][:, 5] = 0
     return changed

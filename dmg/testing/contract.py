@@ -156,8 +156,9 @@ class ProcessModelContract:
         """By finite differences, of every flux by every forcing and parameter."""
         warm = model(self.weather(model, 60, 2), samples.random_parameters(model, 2, 2, margin=0.2))
         forcing = {n: f.clone() for n, f in self.weather(model, 8, 2).items()}
-        for name in {"precipitation", "pet"} & forcing.keys():
-            forcing[name] += 0.5  # zero is a bound, where a difference is of one side only
+        for name, shift in (("precipitation", 0.5), ("pet", 0.3)):
+            if name in forcing:  # zero is a bound, where a difference is of one side only
+                forcing[name] += shift
         parameters = samples.random_parameters(model, 2, 2, margin=0.2)
         names = [*forcing, *parameters]
 
