@@ -81,11 +81,29 @@ def step(
     """
     SNOWPACK, MELTWATER, SM, SUZ, SLZ = state
     P, T, PET = forcing["precipitation"], forcing["temperature"], forcing["pet"]
-    BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET = (
-        parameters[name] for name in PARAMETERS
-    )
 
-    # Snow: the phase switch passes no gradient to TT, melt and refreezing do.
+    SNOWPACK, MELTWATER, rain, snowmelt, infiltration = snow(SNOWPACK, MELTWATER, P, T, parameters)
+    SM, recharge, excess, aet = soil(SM, rain + infiltration, PET, parameters)
+    SUZ, percolation, surface_flow, interflow = upper_zone(SUZ, recharge + excess, parameters)
+    SLZ = SLZ + percolation
+    baseflow = parameters["K2"] * SLZ
+    SLZ = SLZ - baseflow
+    streamflow = surface_flow + interflow + baseflow
+
+    return State(SNOWPACK, MELTWATER, SM, SUZ, SLZ), Flux(
+        streamflow, surface_flow, interflow, baseflow, aet,
+        snowmelt, infiltration, recharge, excess, percolation,
+    )  # fmt: skip
+
+
+def snow(
+    SNOWPACK: Tensor, MELTWATER: Tensor, P: Tensor, T: Tensor, parameters: Mapping[str, Tensor]
+) -> tuple[Tensor, ...]:
+    """Snowfall, melt, refreezing; what the pack cannot hold goes to the soil.
+
+    The phase switch passes no gradient to TT, melt and refreezing do.
+    """
+    TT, CFMAX, CFR, CWH = (parameters[name] for name in ("TT", "CFMAX", "CFR", "CWH"))
     rain = torch.where(T >= TT, P, 0.0)
     SNOWPACK = SNOWPACK + (P - rain)
     snowmelt = torch.minimum((CFMAX * (T - TT)).clamp(min=0), SNOWPACK)
@@ -94,34 +112,37 @@ def step(
     SNOWPACK, MELTWATER = SNOWPACK + refreezing, MELTWATER - refreezing
     infiltration = (MELTWATER - CWH * SNOWPACK).clamp(min=0)
     MELTWATER = MELTWATER - infiltration
+    return SNOWPACK, MELTWATER, rain, snowmelt, infiltration
 
-    # Soil: both powers have a base of at least SM_MIN / FC, see SM_MIN.
+
+def soil(
+    SM: Tensor, inflow: Tensor, PET: Tensor, parameters: Mapping[str, Tensor]
+) -> tuple[Tensor, ...]:
+    """Recharge passes the soil, the excess over FC follows it, evapotranspiration takes its part.
+
+    Both powers have a base of at least SM_MIN / FC, see SM_MIN.
+    """
+    BETA, FC, LP, BETAET = (parameters[name] for name in ("BETA", "FC", "LP", "BETAET"))
     wetness = (SM.clamp(min=SM_MIN) / FC) ** BETA
-    recharge = (rain + infiltration) * wetness.clamp(max=1)
-    SM = SM + (rain + infiltration - recharge)
+    recharge = inflow * wetness.clamp(max=1)
+    SM = SM + (inflow - recharge)
     excess = (SM - FC).clamp(min=0)
     SM = SM - excess
     aet_factor = ((SM.clamp(min=SM_MIN) / (LP * FC)) ** BETAET).clamp(max=1)
     aet = torch.minimum(PET * aet_factor, SM)
-    SM = SM - aet
+    return SM - aet, recharge, excess, aet
 
-    # Response
-    SUZ = SUZ + (recharge + excess)
+
+def upper_zone(SUZ: Tensor, inflow: Tensor, parameters: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    """Percolation to the lower zone first, then surface flow above UZL, then interflow."""
+    K0, K1, PERC, UZL = (parameters[name] for name in ("K0", "K1", "PERC", "UZL"))
+    SUZ = SUZ + inflow
     percolation = torch.minimum(SUZ, PERC)
     SUZ = SUZ - percolation
     surface_flow = K0 * (SUZ - UZL).clamp(min=0)
     SUZ = SUZ - surface_flow
     interflow = K1 * SUZ
-    SUZ = SUZ - interflow
-    SLZ = SLZ + percolation
-    baseflow = K2 * SLZ
-    SLZ = SLZ - baseflow
-    streamflow = surface_flow + interflow + baseflow
-
-    return State(SNOWPACK, MELTWATER, SM, SUZ, SLZ), Flux(
-        streamflow, surface_flow, interflow, baseflow, aet,
-        snowmelt, infiltration, recharge, excess, percolation,
-    )  # fmt: skip
+    return SUZ - interflow, percolation, surface_flow, interflow
 
 
 class Hbv10(ProcessModel):

@@ -18,13 +18,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
-import torch
 from torch import Tensor
 
 from dmg.parameters import Parameter
 from dmg.phy import hbv_1_0
 from dmg.phy.base import ProcessModel
-from dmg.phy.hbv_1_0 import SM_MIN, State
+from dmg.phy.hbv_1_0 import State, snow, soil, upper_zone
 
 PARAMETERS = {
     **hbv_1_0.PARAMETERS,
@@ -58,42 +57,13 @@ def step(
     """
     SNOWPACK, MELTWATER, SM, SUZ, SLZ = state
     P, T, PET = forcing["precipitation"], forcing["temperature"], forcing["pet"]
-    BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET, C = (
-        parameters[name] for name in PARAMETERS
-    )
+    FC, C, K2 = parameters["FC"], parameters["C"], parameters["K2"]
 
-    # Snow: the phase switch passes no gradient to TT, melt and refreezing do.
-    rain = torch.where(T >= TT, P, 0.0)
-    SNOWPACK = SNOWPACK + (P - rain)
-    snowmelt = torch.minimum((CFMAX * (T - TT)).clamp(min=0), SNOWPACK)
-    SNOWPACK, MELTWATER = SNOWPACK - snowmelt, MELTWATER + snowmelt
-    refreezing = torch.minimum((CFR * CFMAX * (TT - T)).clamp(min=0), MELTWATER)
-    SNOWPACK, MELTWATER = SNOWPACK + refreezing, MELTWATER - refreezing
-    infiltration = (MELTWATER - CWH * SNOWPACK).clamp(min=0)
-    MELTWATER = MELTWATER - infiltration
-
-    # Soil: both powers have a base of at least SM_MIN / FC, see SM_MIN.
-    wetness = (SM.clamp(min=SM_MIN) / FC) ** BETA
-    recharge = (rain + infiltration) * wetness.clamp(max=1)
-    SM = SM + (rain + infiltration - recharge)
-    excess = (SM - FC).clamp(min=0)
-    SM = SM - excess
-    aet_factor = ((SM.clamp(min=SM_MIN) / (LP * FC)) ** BETAET).clamp(max=1)
-    aet = torch.minimum(PET * aet_factor, SM)
-    SM = SM - aet
-
-    # Capillary rise: at most SLZ, since C and the deficit are at most 1.
-    capillary = C * SLZ * (1 - (SM / FC).clamp(max=1))
+    SNOWPACK, MELTWATER, rain, snowmelt, infiltration = snow(SNOWPACK, MELTWATER, P, T, parameters)
+    SM, recharge, excess, aet = soil(SM, rain + infiltration, PET, parameters)
+    capillary = C * SLZ * (1 - (SM / FC).clamp(max=1))  # at most SLZ
     SM, SLZ = SM + capillary, SLZ - capillary
-
-    # Response
-    SUZ = SUZ + (recharge + excess)
-    percolation = torch.minimum(SUZ, PERC)
-    SUZ = SUZ - percolation
-    surface_flow = K0 * (SUZ - UZL).clamp(min=0)
-    SUZ = SUZ - surface_flow
-    interflow = K1 * SUZ
-    SUZ = SUZ - interflow
+    SUZ, percolation, surface_flow, interflow = upper_zone(SUZ, recharge + excess, parameters)
     SLZ = SLZ + percolation
     baseflow = K2 * SLZ
     SLZ = SLZ - baseflow
