@@ -85,7 +85,8 @@ def build_phy(settings: schema.Phy) -> ProcessModel:
     Raises
     ------
     ValueError
-        If the model takes no such option, or not this value.
+        If the model takes no such option, or not this value, or runs in steps shorter than the
+        days of the stores.
     """
     model: Callable[..., ProcessModel] = MODELS[settings.name]
     known = set(inspect.signature(model).parameters)
@@ -94,7 +95,13 @@ def build_phy(settings: schema.Phy) -> ProcessModel:
         raise ValueError(
             f"model.phy.options: {settings.name} takes no {unknown}; choose from {sorted(known)}"
         )
-    return model(**settings.options)
+    phy_model = model(**settings.options)
+    if phy_model.dt != 1:
+        raise ValueError(
+            f"model.phy: {settings.name} runs in steps of {phy_model.dt * 24:g} h, but stores are"
+            " daily; choose a daily model, or run this one from Python"
+        )
+    return phy_model
 
 
 def build_networks(

@@ -30,6 +30,26 @@ def test_ordinates_agree_with_the_published_program(i: int) -> None:
     )
 
 
+def test_hourly_ordinates_are_the_gamma_density_of_hours() -> None:
+    """Scale 3.5 h + half an hour, shape 2: t * exp(-t / 4 h)."""
+    w = UnitHydrograph(72, dt=1 / 24).ordinates(parameters(1.9, 3.5 / 24))[:, 0]
+    t = torch.arange(72, dtype=torch.float64) + 0.5
+    density = t * torch.exp(-t / 4)
+    torch.testing.assert_close(w, density / density.sum(), rtol=1e-12, atol=0)
+
+
+def test_hourly_water_in_transit_is_what_dry_hours_still_give() -> None:
+    uh, p, q = UnitHydrograph(72, dt=1 / 24), parameters(4.0, 0.4, 3), runoff(100)
+    _, state = uh(q, p)
+    later, _ = uh(torch.zeros(71, 3, dtype=torch.float64), p, state)
+    torch.testing.assert_close(uh.in_transit(p, state), later.sum(0) / 24, rtol=1e-12, atol=0)
+
+
+def test_bounds_of_hourly_steps() -> None:
+    assert UnitHydrograph(72, dt=1 / 24).PARAMETERS["route_b"].upper == 0.5
+    assert UnitHydrograph().PARAMETERS["route_b"].upper == 6.5
+
+
 @pytest.mark.parametrize("split", [1, 7, 14, 40])
 def test_chunks_equal_whole(split: int) -> None:
     uh, p, q = UnitHydrograph(15), parameters(1.5, 3.0, 3), runoff()

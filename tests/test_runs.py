@@ -23,6 +23,14 @@ MODELS: dict[str, dict[str, Any]] = {
         "model": {"phy": {"name": "hbv_1_0"}, "nn": {"name": "mlp", "hidden_sizes": [4]}},
         "train": {"loss": {"name": "nse_batch"}, "optimizer": {"name": "adam"}},
     },
+    "reads_constants": {
+        "model": {
+            "phy": {"name": "hbv_2_0", "dynamic": ["BETA"]},
+            "nn": {"name": "lstm", "hidden_size": 4},
+            "num_components": 2,
+        },
+        "train": {"loss": {"name": "nse_batch"}},
+    },
     "lstm_only": {
         "model": {"phy": None, "nn": {"name": "lstm", "hidden_size": 4}, "num_components": 1},
         "train": {"loss": {"name": "nse_batch"}, "schedule": {"name": "cosine"}},
@@ -274,3 +282,8 @@ def test_parameters_of_models_side_by_side_bear_their_names(store: Path, tmp_pat
     assert {"aet", "hbv_1_0.FC", "hbv_1_1p.FC", "hbv_1_1p.route_a"} <= set(simulated)
     with pytest.raises(ValueError, match=r"unknown \['capillary'\]; choose from"):
         runs.flux_names(chosen, ("capillary",))  # not a flux of both
+
+
+def test_a_model_of_shorter_steps_than_days() -> None:
+    with pytest.raises(ValueError, match="hbv_2_0_hourly runs in steps of 1 h, but stores are da"):
+        build_model.build_phy(Phy(name="hbv_2_0_hourly"))

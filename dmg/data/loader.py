@@ -33,7 +33,7 @@ class DataLoader:
     stores
         Datasets with dims `(basin, time)` that share basins and days, searched in this order.
     forcings
-        Series that the model reads, by canonical name.
+        Series and constants (`CONSTANTS`) that the model reads, by canonical name.
     attributes
         Static attributes in the network's order.
     target
@@ -49,7 +49,8 @@ class DataLoader:
     Raises
     ------
     ValueError
-        If a variable, an attribute or a basin is in none of the stores.
+        If a variable, an attribute or a basin is in none of the stores, or a constant that the
+        model reads is missing for a basin.
     """
 
     def __init__(
@@ -65,13 +66,14 @@ class DataLoader:
     ) -> None:
         self.basin_ids: Sequence[str] = [str(b) for b in basin_ids or stores[-1]["basin"].values]
         self.times = _days(stores)
-        self.forcings = tuple(dict.fromkeys(forcings))
+        read = dict.fromkeys(forcings)
+        self.forcings = tuple(name for name in read if name not in CONSTANTS)
         self.target = target
         names = [*self.forcings, *([target] if target else [])]
         self._series = {name: _Series(_find(stores, name), self.basin_ids) for name in names}
         block_mb = max(s.block_mb for s in self._series.values())
         self._block = lru_cache(maxsize=max(1, int(cache_mb / block_mb)))(self._read_block)
-        self._constants = _constants(stores, self.basin_ids)
+        self._constants = _constants(stores, self.basin_ids, [n for n in read if n in CONSTANTS])
         self._attributes = _attributes(stores, attributes, categories or {}, self.basin_ids)
 
     def batch(self, basins: Ints, starts: Ints, length: int, warmup: int = 0) -> Batch:
@@ -187,9 +189,19 @@ def _find(stores: Sequence[xr.Dataset], name: str) -> xr.DataArray:
     raise ValueError(f"expected the variable '{name}' in the stores, found {known}")
 
 
-def _constants(stores: Sequence[xr.Dataset], basin_ids: Sequence[str]) -> dict[str, torch.Tensor]:
-    present = [n for n in CONSTANTS if any(n in store for store in stores)]
-    columns = {n: _find(stores, n).sel(basin=list(basin_ids)).to_numpy() for n in present}
+def _constants(
+    stores: Sequence[xr.Dataset], basin_ids: Sequence[str], needed: Sequence[str]
+) -> dict[str, torch.Tensor]:
+    """All constants that the stores have; those `needed` must be there, for every basin."""
+    names = [n for n in CONSTANTS if n in needed or any(n in store for store in stores)]
+    columns = {n: _find(stores, n).sel(basin=list(basin_ids)).to_numpy() for n in names}
+    for name in needed:
+        missing = [b for b, value in zip(basin_ids, columns[name], strict=True) if np.isnan(value)]
+        if missing:
+            raise ValueError(
+                f"expected the {name} of every basin, found none for {missing[:5]};"
+                " add it to the store or leave the basins out (data.basins)"
+            )
     return {n: torch.from_numpy(c.astype(np.float32)) for n, c in columns.items()}
 
 

@@ -2,8 +2,8 @@
 
 The unit hydrograph is the gamma density at the middle of each step, normalised to one over its
 `length` ordinates (Feng et al. 2022, doi:10.1029/2022WR032404):
-`w[j] ~ (j + 1/2)**(alpha - 1) * exp(-(j + 1/2) / theta)`, `alpha = route_a + 0.1`,
-`theta = route_b + 0.5`.
+`w[j] ~ t[j]**(alpha - 1) * exp(-t[j] / theta)`, `t[j] = (j + 1/2) * dt`, `alpha = route_a + 0.1`,
+`theta = route_b + dt / 2`.
 
 Shape legend: T time, B basins, K ordinates of the unit hydrograph.
 """
@@ -22,6 +22,11 @@ PARAMETERS = {
     "route_a": Parameter(0.0, 2.9, "1", "shape of the unit hydrograph, less 0.1"),
     "route_b": Parameter(0.0, 6.5, "d", "time scale of the unit hydrograph, less 0.5 d"),
 }
+HOURLY = {
+    "route_a": Parameter(0.0, 5.0, "1", "shape of the unit hydrograph, less 0.1"),
+    "route_b": Parameter(0.0, 0.5, "d", "time scale of the unit hydrograph, less half a step"),
+}
+"""For steps shorter than a day."""
 
 
 class Convolution(torch.autograd.Function):
@@ -68,21 +73,26 @@ class UnitHydrograph(nn.Module):
     ----------
     length
         K, number of ordinates [steps]; fixed, so that a stream does not depend on its length.
+    dt
+        Length of a step [d]. Below a day `PARAMETERS` has the bounds of hourly models.
     """
 
     PARAMETERS = PARAMETERS
 
-    def __init__(self, length: int = 15) -> None:
+    def __init__(self, length: int = 15, dt: float = 1.0) -> None:
         super().__init__()
-        self.length = length
+        self.length, self.dt = length, dt
+        if dt < 1:
+            self.PARAMETERS = HOURLY
 
     def ordinates(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """Weights `[K, B]` that sum to one over K, from `route_a`, `route_b` `[B]`.
 
         Computed in log space: the factors that depend only on the parameters cancel.
         """
-        alpha, theta = parameters["route_a"] + 0.1, parameters["route_b"] + 0.5
-        t = torch.arange(self.length, dtype=alpha.dtype, device=alpha.device).unsqueeze(-1) + 0.5
+        alpha, theta = parameters["route_a"] + 0.1, parameters["route_b"] + self.dt / 2
+        step = torch.arange(self.length, dtype=alpha.dtype, device=alpha.device).unsqueeze(-1)
+        t = (step + 0.5) * self.dt
         return torch.softmax((alpha - 1) * t.log() - t / theta, dim=0)
 
     def forward(
@@ -116,4 +126,4 @@ class UnitHydrograph(nn.Module):
     def in_transit(self, parameters: Mapping[str, Tensor], state: Tensor) -> Tensor:
         """Water on its way to the gauge, `[B]` [mm]: what routing dry steps would still give."""
         later = self.ordinates(parameters).flip(0).cumsum(0)[:-1]  # weight not yet delivered
-        return (later * state).sum(0)
+        return (later * state).sum(0) * self.dt

@@ -46,6 +46,22 @@ def test_windows_hold_the_days_asked_for(data: xr.Dataset) -> None:
     assert batch.constants["area"].tolist() == [400.0, 100.0]
 
 
+def test_a_constant_that_the_model_reads_is_no_series(data: xr.Dataset) -> None:
+    chosen = DataLoader([data], [*FORCINGS, "elevation"])
+    assert chosen.forcings == FORCINGS
+    batch = chosen.batch(np.array([1]), np.array([0]), 5)
+    assert batch.constants["elevation"].tolist() == [500.0]
+
+
+def test_a_constant_that_the_model_reads_is_there_for_every_basin(data: xr.Dataset) -> None:
+    data["elevation"][1] = np.nan
+    with pytest.raises(ValueError, match=rf"the elevation of every basin, .* \['{IDS[1]}'\]"):
+        DataLoader([data], [*FORCINGS, "elevation"])
+    assert DataLoader([data], FORCINGS).basin_ids == IDS
+    with pytest.raises(ValueError, match="expected the variable 'elevation' in the stores"):
+        DataLoader([data.drop_vars("elevation")], [*FORCINGS, "elevation"])
+
+
 def test_order_of_basins_is_the_experiments(data: xr.Dataset) -> None:
     chosen = loader(data, basin_ids=[IDS[4], IDS[1]])
     batch = chosen.batch(np.array([0, 1]), np.array([0, 0]), 5)

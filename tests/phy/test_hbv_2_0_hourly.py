@@ -127,22 +127,3 @@ def test_what_cannot_enter_runs_off_at_once() -> None:
     )
     assert out.fluxes["infiltration_excess"].item() * HOUR == pytest.approx(45)
     assert out.fluxes["streamflow"].item() * HOUR >= 45
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_water_balance_closes_over_a_year_of_hours(seed: int) -> None:
-    model, hours = Hbv20Hourly(), 24 * 365
-    days = {n: f.repeat_interleave(24, 0) for n, f in weather(365, 2, seed).items()}
-    days["precipitation"] = 24 * days["precipitation"] * (torch.arange(hours) % 24 == 7)[:, None]
-    forcing = days | {
-        "area": torch.tensor([30.0, 2400.0]),
-        "elevation": torch.tensor([0.0, 2100.0]),
-    }
-    parameters = random_parameters(model, 2, 4, seed)
-    out = model(forcing, parameters, outputs=["streamflow", "aet", "regional_flow"])
-    start = model.storage(model.initial_state(2, 4, torch.zeros(())), parameters)
-    fed = days["precipitation"].sum(0).unsqueeze(-1) + out.fluxes["regional_flow"].sum(0)
-    left = (out.fluxes["streamflow"] + out.fluxes["aet"]).sum(0)
-    residual = model.storage(out.state, parameters) - start - model.dt * (fed - left)
-    assert residual.abs().max() < 1e-9
-    assert all(store.min() >= 0 for store in out.state)
