@@ -33,3 +33,11 @@ def test_a_model_of_another_domain() -> None:
     )
     expected = fluxes["eaten"].detach()
     assert (names["fluxes"]["eaten"] - expected).abs().max() < 1e-3 * expected.abs().max()
+
+
+def test_hourly_model_from_python() -> None:
+    names = run("models/hbv_2_0_hourly.md")
+    runoff, routed = names["runoff"], names["routed"]
+    assert routed.shape == (48, 1)
+    assert runoff.argmax() < routed.argmax()  # delayed
+    assert routed.max() < runoff.max()  # and spread

@@ -28,8 +28,11 @@ from dmg.phy.hbv_1_0 import State, snow, soil, upper_zone
 PARAMETERS = {
     **hbv_1_0.PARAMETERS,
     "BETAET": Parameter(0.3, 5.0, "1", "shape of the evapotranspiration curve"),
-    "C": Parameter(0.0, 1.0, "d-1", "capillary rise relative to the lower zone, at dry soil"),
-}
+    "C": Parameter(
+        0.0, 1.0, "d-1", "capillary rise relative to the lower zone, at dry soil",
+        source="Song et al. 2024",
+    ),
+}  # fmt: skip
 
 
 class Flux(NamedTuple):

@@ -28,10 +28,13 @@ from dmg.phy import hbv_1_1p
 from dmg.phy.base import ProcessModel
 from dmg.phy.hbv_1_0 import State, snow, soil, upper_zone
 
+SOURCE = "Song et al. 2025"
 PARAMETERS = {
     **hbv_1_1p.PARAMETERS,
-    "RT": Parameter(0.0, 20.0, "mm d-1", "regional groundwater exchange, at most"),
-    "AC": Parameter(0.0, 2500.0, "km2", "drainage area above which a unit gains groundwater"),
+    "RT": Parameter(0.0, 20.0, "mm d-1", "regional groundwater exchange, at most", source=SOURCE),
+    "AC": Parameter(
+        0.0, 2500.0, "km2", "drainage area above which a unit gains groundwater", source=SOURCE
+    ),
 }
 
 HIGH = 2000.0  # elevation from which on TT is TT_HIGH [m]
@@ -106,6 +109,7 @@ class Hbv20(ProcessModel):
 
     forcings = ("precipitation", "temperature", "pet", "area", "elevation")
     PARAMETERS = PARAMETERS
+    SOURCE = "Feng et al. 2022"
     State = State
     Flux = Flux
     BALANCE: ClassVar = {"precipitation": +1, "streamflow": -1, "aet": -1, "regional_flow": +1}

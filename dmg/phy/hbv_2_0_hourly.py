@@ -30,11 +30,16 @@ from dmg.phy.base import ProcessModel
 from dmg.phy.hbv_1_0 import State, snow, soil, upper_zone
 from dmg.phy.hbv_2_0 import gain, threshold
 
+SOURCE = "published program"
 PARAMETERS = {
     **hbv_2_0.PARAMETERS,
-    "F0": Parameter(120.0, 2880.0, "mm d-1", "infiltration capacity of dry soil"),
-    "FMIN": Parameter(0.0, 1.0, "1", "infiltration capacity of wet soil, relative to F0"),
-    "ALPHA": Parameter(0.5, 5.0, "1", "shape of the fall of infiltration capacity with moisture"),
+    "F0": Parameter(120.0, 2880.0, "mm d-1", "infiltration capacity of dry soil", source=SOURCE),
+    "FMIN": Parameter(
+        0.0, 1.0, "1", "infiltration capacity of wet soil, relative to F0", source=SOURCE
+    ),
+    "ALPHA": Parameter(
+        0.5, 5.0, "1", "shape of the fall of infiltration capacity with moisture", source=SOURCE
+    ),
 }
 
 HOUR = 1 / 24  # [d]
@@ -112,10 +117,11 @@ def capacity(SM: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
 
 
 class Hbv20Hourly(ProcessModel):
-    """δHBV 2.0, hourly, with infiltration excess."""
+    """δHBV 2.0 (Song et al. 2025), hourly, with infiltration excess."""
 
     forcings = ("precipitation", "temperature", "pet", "area", "elevation")
     PARAMETERS = PARAMETERS
+    SOURCE = "Feng et al. 2022"
     State = State
     Flux = Flux
     BALANCE: ClassVar = {"precipitation": +1, "streamflow": -1, "aet": -1, "regional_flow": +1}
