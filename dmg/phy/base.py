@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dmg.parameters import Parameter
+from dmg.phy.boundary import check_state, check_values
 from dmg.scan import BACKENDS, scan
 
 
@@ -83,6 +84,7 @@ class ProcessModel(nn.Module):
         backend: str = "auto",
         outputs: Sequence[str] | None = None,
         mean: bool = False,
+        check: bool = True,
     ) -> Trajectory:
         """Run the model over a period.
 
@@ -103,19 +105,27 @@ class ProcessModel(nn.Module):
         mean
             Average the fluxes over components, `[T, B]`; the fused loop then never writes
             `[T, B, E]`.
+        check
+            Whether to read all values for NaN, forcing that cannot be, and parameters outside
+            their bounds; a few percent of a run. Names and shapes are always checked.
 
         Raises
         ------
         ValueError
-            If a forcing or parameter is missing, unknown or of a wrong shape.
+            If a forcing or parameter is missing, unknown, of a wrong shape or outside what it can
+            be, or the state is that of another model, or of other basins or components.
         """
         forcing = self._checked_forcing(forcing)
         parameters = self._checked_parameters(parameters, forcing)
         _check_names("output", outputs or (), self.Flux._fields)
         _check_names("backend", [backend], BACKENDS)
+        if check:
+            check_values(forcing, parameters, self.PARAMETERS)
+        like = max(parameters.values(), key=lambda p: p.shape[-1])
+        size = (like.shape[-2], like.shape[-1])
         if state is None:
-            like = next(iter(parameters.values()))
-            state = self.initial_state(like.shape[-2], like.shape[-1], like)
+            state = self.initial_state(*size, like)
+        check_state(state, self.State._fields, size)
         return Trajectory(*scan(self.step, state, forcing, parameters, outputs, backend, mean=mean))
 
     def _checked_forcing(self, forcing: Mapping[str, Tensor]) -> dict[str, Tensor]:
