@@ -14,6 +14,7 @@ _OURS = {
     "hbv_1_1p": "dmg.phy.hbv_1_1p:Hbv11p",
     "hbv_2_0": "dmg.phy.hbv_2_0:Hbv20",
     "hbv_2_0_hourly": "dmg.phy.hbv_2_0_hourly:Hbv20Hourly",
+    "hbv_implicit": "dmg.phy.hbv_implicit:HbvImplicit",
 }
 
 

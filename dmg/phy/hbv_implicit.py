@@ -9,10 +9,10 @@ All fluxes of a day are taken at the stores of its end, which no order of the pr
 Capillary rise is off (C = 0) unless C and NDC are given or learned.
 
 Differences from the publication: the iterations are damped, start where the soil is wetted by
-the day's water, and are of a fixed number; the gradient is that of the solution (implicit
-function theorem), as there. The new state follows from the fluxes, so that the water balance
-closes exactly. The power laws are held constant below 1e-5 mm of soil moisture, not 1e-8 mm,
-and stores start with 0.001 mm, not empty.
+the day's water, and each element stops on its own; the gradient is that of the solution
+(implicit function theorem), as there. The new state follows from the fluxes, so that the water
+balance closes exactly. The power laws are held constant below 1e-5 mm of soil moisture, not
+1e-8 mm, and stores start with 0.001 mm, not empty.
 
 Shape legend: B basins, E components; every state, flux and parameter of a step is `[B, E]`.
 """
@@ -36,10 +36,12 @@ PARAMETERS = {
     **hbv_1_0.PARAMETERS,
     "BETAET": Parameter(0.3, 5.0, "1", "shape of the evapotranspiration curve"),
     "C": Parameter(
-        0.0, 1.0, "d-1", "capillary rise relative to the lower zone, at dry soil", default=0.0
+        0.0, 1.0, "d-1", "capillary rise relative to the lower zone, at dry soil", default=0.0,
+        source="Song et al. 2024",
     ),
     "NDC": Parameter(
-        0.05, 0.95, "1", "fraction of FC above which no water rises", default=0.95
+        0.05, 0.95, "1", "fraction of FC above which no water rises", default=0.95,
+        source="Song et al. 2024",
     ),
 }  # fmt: skip
 
@@ -136,7 +138,7 @@ class HbvImplicit(ProcessModel):
     RECOMMENDED_DYNAMIC = ("BETA", "FC", "BETAET")
 
     step = staticmethod(implicit_euler(tendency, Flux, guess, passes=6))
-    INITIAL_STORAGE = 0.001  # empty stores are a kink of several fluxes
+    INITIAL_STORAGE = 0.001  # as the explicit versions; empty stores are a kink of several fluxes
 
     def __init__(self, dt: float = 1.0, capillary: bool = False) -> None:
         super().__init__(dt)

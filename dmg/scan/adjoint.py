@@ -101,7 +101,7 @@ def _forward(
         layout.series([(f, run.flux_axes) for f in fluxes]),
         layout.series([(s, "be") for s in last]),
     ]
-    size = layout.tiles * run.num_checkpoints() * num_states * layout.width
+    size = layout.tiles * run.num_checkpoints() * run.kernels.program.num_kept * layout.width
     checkpoints = new(size) if keep else None
     forward_call(kernel, layout, series, checkpoints, run.every, run.extent.components)
     return (*fluxes, *last), checkpoints

@@ -24,6 +24,7 @@ def forward_source(program: Program, fluxes: Sequence[int]) -> str:
     signature = program.signature
     sizes = {
         "NUM_STATES": signature.num_states,
+        "NUM_TAPE": program.num_kept - signature.num_states,
         "NUM_INPUTS": signature.num_inputs - signature.num_states,
         "NUM_FLUXES": len(fluxes),
     }
@@ -54,6 +55,7 @@ def backward_source(
     num_states, num_inputs = signature.num_states, signature.num_inputs
     sizes = {
         "NUM_STATES": num_states,
+        "NUM_TAPE": program.num_kept - num_states,
         "NUM_INPUTS": num_inputs - num_states,
         "NUM_FLUXES": len(fluxes),
         "NUM_GRADIENTS": len(inputs),
@@ -61,6 +63,8 @@ def backward_source(
     slots = {i: i for i in range(num_inputs + num_states)}
     first = num_inputs + num_states
     slots |= {first + f: first + k for k, f in enumerate(fluxes)}
+    last = first + len(program.fluxes)
+    slots |= {last + k: first + len(fluxes) + k for k in range(sizes["NUM_TAPE"])}
     advance, adjoint = program.forward(()), program.adjoint(fluxes, [*range(num_states), *inputs])
     loops = loops_of([advance, adjoint])
     summed = {num_states + k for k, changes in enumerate(series) if not changes}

@@ -17,11 +17,13 @@ from dmg.scan.aten import UnsupportedError
 from dmg.scan.gpu import loop as gpu
 from dmg.scan.programs import kernels_of
 from dmg.scan.shapes import Extent, extent_of, rebuilt
-from dmg.scan.trace import Signature
+from dmg.scan.trace import Program, Signature
 
 DTYPES = (torch.float32, torch.float64)
 STORE_ALL = 2**24
 """Bytes of states up to which every step is stored: no more than what a processor caches."""
+STORE_TAPES = 2**27
+"""The same where a step leaves a tape: recomputing it runs its loops again."""
 
 
 def scan(
@@ -55,7 +57,7 @@ def scan(
     names = kernels.program.fluxes if outputs is None else tuple(outputs)
     run = Run(
         step, tuple(s.detach() for s in state), kernels, extent, tuple(axes), names, mean,
-        min(every or checkpoint_every(tensors[0], len(state), extent), extent.steps),
+        min(every or checkpoint_every(tensors[0], kernels.program, extent), extent.steps),
     )  # fmt: skip
     sized = (t.expand(run.shape(a)) for t, a in zip(tensors, axes, strict=True))
     results = Loop.apply(run, torch.is_grad_enabled(), *sized)  # type: ignore[no-untyped-call]
@@ -63,12 +65,13 @@ def scan(
     return fluxes, rebuilt(state, results[len(names) :])
 
 
-def checkpoint_every(like: Tensor, num_states: int, extent: Extent) -> int:
+def checkpoint_every(like: Tensor, program: Program, extent: Extent) -> int:
     """Return the steps from one stored state to the next: 1 while states are small."""
     if gpu.serves(like.device):
-        return gpu.checkpoint_every(extent, num_states, like.dtype)
-    size = math.prod(extent) * num_states * like.dtype.itemsize
-    return 1 if size <= STORE_ALL else math.ceil(math.sqrt(extent.steps))
+        return gpu.checkpoint_every(extent, program.num_kept, like.dtype)
+    size = math.prod(extent) * program.num_kept * like.dtype.itemsize
+    most = STORE_TAPES if program.num_kept > program.signature.num_states else STORE_ALL
+    return 1 if size <= most else math.ceil(math.sqrt(extent.steps))
 
 
 def _check(tensors: Sequence[Tensor]) -> None:

@@ -1,19 +1,19 @@
 """Backward Euler: from the tendency of the stores to a pure step that can be fused.
 
-A step solves `S1 = S0 + dt * rates(S1)` for each element by damped Newton iterations of a fixed
-number. Each pass evaluates the rates and their Jacobian once at a trial point; where the largest
-residual fell, the next trial is a whole Newton step from there, elsewhere half the last one. The
-first steps may raise it, see `GROWTH`.
+A step solves `S1 = S0 + dt * rates(S1)` for each element by damped Newton iterations. Each pass
+evaluates the rates and their Jacobian once at a trial point; where the largest residual fell,
+the next trial is a whole Newton step from there, elsewhere half the last one. The first steps may
+raise it, see `GROWTH`. An element is done once a whole step more brings it to rounding.
 
-The iterations run on detached values. One more Newton step, with the Jacobian detached, is
-differentiable: its ordinary gradient is that of the implicit function theorem, whatever the
-iterations did. Second derivatives would need those of the Jacobian and are not right.
+The iterations run on detached values, and their result `S*` is not differentiated. The step then
+takes rates and fluxes at `S*` and adds what one more Newton step would change in them, by the
+detached Jacobian: next to nothing in value, but its ordinary gradient is that of the implicit
+function theorem. Second derivatives would need those of the Jacobian and are not right.
 
-The new state is `S0 + dt * rates(S*)` with the solution S*, not S* itself: stores are what the
-fluxes say, and the water balance closes to rounding however good the solution is. The
-`residual` is their largest distance. No store gets below zero if each flux out of it is at most
-a multiple of what it holds at S*, and S* is solved to a few digits: then S* is at least a
-fraction of the water that came to it. Nothing is clamped; `residual` says where it was not so.
+The new state follows from these fluxes, so that the water balance closes to rounding however good
+the solution is; `residual` is what the equations lack at `S*`. No store gets below zero if each
+flux out of it is at most a multiple of what it holds, and S* is solved to a few digits. Nothing is
+clamped; `residual` says where it was not so.
 
 Shape legend: B basins, E components.
 """
@@ -22,12 +22,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from dmg.scan.dual import variables
+from dmg.scan.dual import Dual, variables
+from dmg.scan.loop import while_loop
 
 Values = Mapping[str, Tensor]
 Rates = Callable[[Any, Values, Values], tuple[tuple[Any, ...], tuple[Any, ...]]]
@@ -66,7 +67,7 @@ def implicit_euler(
     dt
         Length of the step [d].
     passes
-        Number of iterations before the differentiable one.
+        Number of iterations after which an element stops in any case.
 
     Returns
     -------
@@ -75,26 +76,44 @@ def implicit_euler(
     """
 
     def step(state: Any, forcing: Values, parameters: Values) -> tuple[Any, Any]:
-        def residuals(
-            at: Sequence[Tensor], old: Sequence[Tensor], forcing: Values, parameters: Values
-        ) -> tuple[list[Tensor], Matrix]:
-            rates, _ = tendency(type(state)._make(variables(at)), forcing, parameters)
-            return _euler(at, old, rates, dt)
+        def at(point: Sequence[Tensor], forcing: Values, parameters: Values) -> Any:
+            return tendency(type(state)._make(variables(point)), forcing, parameters)
 
-        fixed = tuple(s.detach() for s in state), _detached(forcing), _detached(parameters)
-        start = guess(type(state)._make(fixed[0]), *fixed[1:]) if guess else fixed[0]
-        found = _iterate(lambda at: residuals(at, *fixed), start, passes)
-        residual, jacobian = residuals(found, state, forcing, parameters)
-        change = eliminate({k: v.detach() for k, v in jacobian.items()}, residual)
-        solution = [s - c for s, c in zip(found, change, strict=True)]
-        rates, fluxes = tendency(type(state)._make(solution), forcing, parameters)
-        new = [s + dt * r for s, r in zip(state, rates, strict=True)]
-        error = _largest([(s - n) / dt for s, n in zip(solution, new, strict=True)])
-        rounding = ROUNDING * torch.finfo(error.dtype).eps * (1 + _largest(solution))
-        error = torch.where(error <= rounding, 0.0, error)
-        return type(state)._make(new), flux(*fluxes, error)
+        def residuals(point: Sequence[Tensor], given: Given) -> tuple[list[Tensor], Matrix]:
+            return _euler(point, given.old, at(point, given.forcing, given.parameters)[0], dt)
+
+        fixed = Given(tuple(s.detach() for s in state), _detached(forcing), _detached(parameters))
+        start = guess(type(state)._make(fixed.old), *fixed[1:]) if guess else fixed.old
+        found = _iterate(residuals, start, fixed, passes)
+        rates, fluxes = at(found, forcing, parameters)
+        residual, jacobian = _euler(found, state, rates, dt)
+        fixed_jacobian = {k: v.detach() for k, v in jacobian.items()}
+        step = [-c for c in eliminate(fixed_jacobian, residual)]
+        new = [s + dt * _moved(r, step) for s, r in zip(state, rates, strict=True)]
+        error = _largest(residual).detach() / dt
+        error = torch.where(error <= _rounding(found), 0.0, error)
+        return type(state)._make(new), flux(*(_moved(f, step) for f in fluxes), error)
 
     return step
+
+
+class Given(NamedTuple):
+    """What stays while a step is solved."""
+
+    old: tuple[Tensor, ...]
+    forcing: Values
+    parameters: Values
+
+
+def _moved(value: Any, step: Sequence[Tensor]) -> Any:
+    """Return a value some way from where it was taken, by its derivatives there."""
+    if not isinstance(value, Dual):
+        return value
+    return reduce(torch.add, (s.detach() * step[i] for i, s in value.slopes.items()), value.value)
+
+
+def _rounding(point: Sequence[Tensor]) -> Tensor:
+    return ROUNDING * torch.finfo(point[0].dtype).eps * (1 + _largest(point))
 
 
 def _detached(values: Values) -> Values:
@@ -115,25 +134,61 @@ def _euler(
     return residual, jacobian
 
 
+class Search(NamedTuple):
+    """Where the iterations of an element stand."""
+
+    trial: tuple[Tensor, ...]
+    change: tuple[Tensor, ...]  # which led there, to be subtracted
+    best: Tensor  # largest residual of the best trial so far
+    done: Tensor  # passes
+
+
 def _iterate(
-    residuals: Callable[[Sequence[Tensor]], tuple[list[Tensor], Matrix]],
+    residuals: Callable[[Sequence[Tensor], Given], tuple[list[Tensor], Matrix]],
     start: Sequence[Tensor],
+    given: Given,
     passes: int,
-) -> Sequence[Tensor]:
-    """Return the last trial, which the differentiable step evaluates anyway."""
-    # the first trial is taken as it is, for the best residual so far is infinite
-    point = trial = start
-    best, change = torch.full_like(start[0], torch.inf), start
-    for i in range(passes):
-        residual, jacobian = residuals(trial)
+) -> tuple[Tensor, ...]:
+    """Return the last trial, which the step evaluates anyway."""
+
+    def body(flat: tuple[Tensor, ...], constants: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        search = _search(flat)
+        residual, jacobian = residuals(search.trial, _given(constants[1:], given))
         largest = _largest(residual)
-        fell = largest < (GROWTH * best if i <= FREE else best)
-        best = torch.where(fell, largest, best)
-        point = [torch.where(fell, t, p) for t, p in zip(trial, point, strict=True)]
+        growth = torch.where(search.done <= FREE, GROWTH, 1.0)
+        fell = largest < growth * search.best
         fresh = eliminate(jacobian, residual)
-        change = [torch.where(fell, f, 0.5 * c) for f, c in zip(fresh, change, strict=True)]
-        trial = [p - c for p, c in zip(point, change, strict=True)]
-    return trial
+        steps = list(zip(search.trial, search.change, fresh, strict=True))
+        return (
+            *(torch.where(fell, t - f, t + 0.5 * c) for t, c, f in steps),
+            *(torch.where(fell, f, 0.5 * c) for _, c, f in steps),
+            torch.where(fell, largest, search.best),
+            search.done + 1,
+        )
+
+    def is_far(flat: tuple[Tensor, ...], constants: tuple[Tensor, ...]) -> Tensor:
+        return _search(flat).best > constants[0]
+
+    # the first trial is taken as it is, for the best residual so far is infinite
+    nothing = torch.zeros_like(start[0])
+    first = (*start, *(nothing for _ in start), nothing + torch.inf, nothing)
+    enough = torch.finfo(nothing.dtype).eps ** 0.5 + _rounding(start)
+    constants = (enough, *given.old, *given.forcing.values(), *given.parameters.values())
+    return _search(while_loop(is_far, body, first, constants, passes)).trial
+
+
+def _search(flat: tuple[Tensor, ...]) -> Search:
+    size = (len(flat) - 2) // 2
+    return Search(flat[:size], flat[size:-2], *flat[-2:])
+
+
+def _given(flat: Sequence[Tensor], like: Given) -> Given:
+    """Return values put back to their places."""
+    values = iter(flat)
+    return Given(
+        tuple(next(values) for _ in like.old),
+        {n: next(values) for n in like.forcing}, {n: next(values) for n in like.parameters},
+    )  # fmt: skip
 
 
 def _largest(values: Sequence[Tensor]) -> Tensor:

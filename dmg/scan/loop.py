@@ -64,7 +64,7 @@ def while_loop(
         return traced
     for _ in range(limit):
         active = checked_mask(condition(carried, constants), carried)
-        if not active.any():
+        if active.device.type != "meta" and not active.any():  # no values there to stop at
             break
         new = checked_body(body(_held(carried, active), _held(constants, active)), carried)
         values = [torch.where(active, n, c) for n, c in zip(new, carried, strict=True)]

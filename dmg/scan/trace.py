@@ -12,6 +12,7 @@ from dmg.scan.aten import UnsupportedError
 from dmg.scan.ir import Graph, specialise
 from dmg.scan.joint import SHAPE, joint_graph
 from dmg.scan.shapes import rebuilt
+from dmg.scan.tape import taped
 
 
 class Signature(NamedTuple):
@@ -32,26 +33,38 @@ class Program(NamedTuple):
     """One step with its adjoint.
 
     Inputs of the graph: states, forcings, parameters, then the gradients of the new states and
-    of the fluxes. Outputs: new states, fluxes, then the gradients of states, forcings and
-    parameters.
+    of the fluxes, then what the step left on its tape. Outputs: new states, fluxes, then the
+    gradients of states, forcings and parameters, then the tape (see `taped`).
     """
 
     signature: Signature
     fluxes: tuple[str, ...]
     graph: Graph
 
+    @property
+    def num_results(self) -> int:
+        """Number of new states and fluxes."""
+        return self.signature.num_states + len(self.fluxes)
+
+    @property
+    def num_kept(self) -> int:
+        """Number of values of a step that its adjoint starts from: states and tape."""
+        num_tape = len(self.graph.outputs) - self.num_results - self.signature.num_inputs
+        return self.signature.num_states + num_tape
+
     def forward(self, fluxes: Sequence[int]) -> Graph:
-        """Return new states and the given fluxes of a step."""
+        """Return new states, the given fluxes and the tape of a step."""
         num_states = self.signature.num_states
-        wanted = [*range(num_states), *(num_states + f for f in fluxes)]
+        tape = range(self.num_results + self.signature.num_inputs, len(self.graph.outputs))
+        wanted = [*range(num_states), *(num_states + f for f in fluxes), *tape]
         return specialise(self.graph, frozenset(), wanted)
 
     def adjoint(self, fluxes: Sequence[int], inputs: Sequence[int]) -> Graph:
         """Return gradients of the given inputs from those of all states and the given fluxes."""
         first = self.signature.num_inputs + self.signature.num_states
         absent = {first + f for f in range(len(self.fluxes)) if f not in fluxes}
-        results = self.signature.num_states + len(self.fluxes)
-        return specialise(self.graph, frozenset(absent), [results + i for i in inputs])
+        wanted = [self.num_results + i for i in inputs]
+        return specialise(self.graph, frozenset(absent), wanted)
 
 
 def trace(step: Callable[..., Any], state: tuple[Tensor, ...], signature: Signature) -> Program:
@@ -70,6 +83,8 @@ def trace(step: Callable[..., Any], state: tuple[Tensor, ...], signature: Signat
         return tuple(_sized(v, signature.dtype) for v in (*new, *(flux if fluxes else ())))
 
     graph = joint_graph(values, signature.num_inputs, signature.dtype)
+    num_results = signature.num_states + len(fluxes)
+    graph = taped(graph, num_results, signature.num_inputs + num_results)
     return Program(signature, tuple(fluxes), graph)
 
 

@@ -33,7 +33,11 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def cost(case: Case) -> Cost:
-    """Count the operations of PyTorch in a run by the plain loop, backward pass included."""
+    """Count the operations of PyTorch in a run by the plain loop, backward pass included.
+
+    On the device without values, where a loop within a step takes all passes that it may.
+    """
+    case = case.to("meta")
     leaves = [leaf.detach().requires_grad_() for leaf in case.parameters.values()]
     parameters = dict(zip(case.parameters, leaves, strict=True))
     with _Counter() as counter:

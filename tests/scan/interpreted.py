@@ -117,8 +117,9 @@ def test_random_steps(case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_loops(name: str) -> None:
-    assert_equal(looped(name, (3, 7, 5)))
+@pytest.mark.parametrize("every", [1, 2])
+def test_loops(name: str, every: int) -> None:
+    assert_equal(looped(name, (3, 7, 5)), checkpoint_every=every)
 
 
 def test_without_memory() -> None:

@@ -10,7 +10,9 @@ from torch import Tensor
 from dmg.phy import MODELS, ProcessModel
 from dmg.scan import scan
 from dmg.scan.fused import checkpoint_every
+from dmg.scan.ir import Graph
 from dmg.scan.shapes import Extent
+from dmg.scan.trace import Program, Signature
 from tests.scan.compare import (
     Case,
     assert_equal,
@@ -56,9 +58,14 @@ def test_checkpoints_change_nothing(model: ProcessModel) -> None:
 
 def test_states_are_all_stored_while_they_are_small() -> None:
     like = torch.zeros((), dtype=torch.float32)
-    assert checkpoint_every(like, 5, Extent(365, 100, 16)) == 1
-    assert checkpoint_every(like, 5, Extent(365, 10_000, 4)) == 20
-    assert checkpoint_every(like.double(), 5, Extent(3650, 671, 16)) == 61
+    signature = Signature(5, (), (), torch.float32)
+    program = Program(signature, (), Graph((), (0,) * 10))  # five states and their gradients
+    assert checkpoint_every(like, program, Extent(365, 100, 16)) == 1
+    assert checkpoint_every(like, program, Extent(365, 10_000, 4)) == 20
+    assert checkpoint_every(like.double(), program, Extent(3650, 671, 16)) == 61
+    with_tape = program._replace(graph=Graph((), (0,) * 15))
+    assert checkpoint_every(like, with_tape, Extent(730, 100, 16)) == 1
+    assert checkpoint_every(like, with_tape, Extent(3650, 100, 16)) == 61
 
 
 def test_checkpoints_are_at_least_a_step_apart() -> None:

@@ -7,15 +7,17 @@ struct BackwardCall {
   Size size;
 };
 
+constexpr int NUM_KEPT = NUM_STATES + NUM_TAPE;  // of each step: what its adjoint starts from
+
 // Buffers of a thread, W elements each.
 struct Trail {
   int64_t W;
   T *states, *input, *flux, *adjoint, *gradient;
   Trail(T* p, int64_t every, int64_t width)
-      : W(width), states(p), input(states + every * NUM_STATES * W), flux(input + NUM_INPUTS * W),
+      : W(width), states(p), input(states + (every + 1) * NUM_KEPT * W), flux(input + NUM_INPUTS * W),
         adjoint(flux + NUM_FLUXES * W), gradient(adjoint + NUM_STATES * W) {}
   static int64_t size(int64_t every, int64_t width) {
-    return (every * NUM_STATES + NUM_INPUTS + NUM_FLUXES + NUM_STATES + NUM_GRADIENTS) * width;
+    return ((every + 1) * NUM_KEPT + NUM_INPUTS + NUM_FLUXES + NUM_STATES + NUM_GRADIENTS) * width;
   }
 };
 
@@ -25,14 +27,16 @@ static void read_inputs(const BackwardCall& c, const Tile& tile, int64_t t, cons
     if (c.inputs[k].time) in[k] = view(c.inputs[k], tile, t, trail.input + k * trail.W);
 }
 
-// States before each step of a segment, from the checkpoint at its start.
+// States before each step of a segment and its tape, from those at its start.
 static void recompute(const BackwardCall& c, const Tile& tile, int64_t start, int64_t stop,
                       const Trail& trail, const T** in) {
   const int64_t W = trail.W;
-  T* out[NUM_STATES + 1];
-  for (int64_t t = start; t + 1 < stop; ++t) {
-    T* now = trail.states + (t - start) * NUM_STATES * W;
-    for (int k = 0; k < NUM_STATES; ++k) in[k] = now + k * W, out[k] = now + (NUM_STATES + k) * W;
+  T* out[NUM_KEPT + 1];
+  const int64_t end = NUM_TAPE && start + 1 < stop ? stop : stop - 1;
+  for (int64_t t = start; t < end; ++t) {
+    T* now = trail.states + (t - start) * NUM_KEPT * W;
+    for (int k = 0; k < NUM_STATES; ++k) in[k] = now + k * W, out[k] = now + (NUM_KEPT + k) * W;
+    for (int k = NUM_STATES; k < NUM_KEPT; ++k) out[k] = now + k * W;
     read_inputs(c, tile, t, trail, in + NUM_STATES);
     advance(in, out, tile.width);
   }
@@ -45,6 +49,8 @@ static void step_back(const BackwardCall& c, const Tile& tile, int64_t t, T* sta
   for (int k = 0; k < NUM_STATES; ++k) in[k] = states + k * W;
   read_inputs(c, tile, t, trail, in + NUM_STATES);
   const T** given = in + NUM_STATES + NUM_INPUTS;
+  for (int k = 0; k < NUM_TAPE; ++k)
+    given[NUM_STATES + NUM_FLUXES + k] = states + (NUM_STATES + k) * W;
   for (int k = 0; k < NUM_STATES; ++k) given[k] = out[k] = trail.adjoint + k * W;
   for (int k = 0; k < NUM_FLUXES; ++k)
     given[NUM_STATES + k] = view(c.flux_gradients[k], tile, t, trail.flux + k * W);
@@ -61,7 +67,7 @@ static void run_tile(const BackwardCall& c, int64_t index, T* scratch) {
   const Tile tile(c.size, index);
   const int64_t W = widest(c.size), segments = (c.size.steps + c.every - 1) / c.every;
   const Trail trail(scratch, c.every, W);
-  const T* in[2 * NUM_STATES + NUM_INPUTS + NUM_FLUXES + 1];
+  const T* in[2 * NUM_STATES + NUM_INPUTS + NUM_FLUXES + NUM_TAPE + 1];
   for (int k = 0; k < NUM_INPUTS; ++k)
     in[NUM_STATES + k] = view(c.inputs[k], tile, 0, trail.input + k * W);
   for (int k = 0; k < NUM_STATES; ++k)
@@ -69,11 +75,11 @@ static void run_tile(const BackwardCall& c, int64_t index, T* scratch) {
   std::fill_n(trail.gradient, NUM_GRADIENTS * W, T(0));
   for (int64_t s = segments - 1; s >= 0; --s) {
     const int64_t start = s * c.every, stop = std::min(start + c.every, c.size.steps);
-    const T* checkpoint = c.checkpoints + (index * segments + s) * NUM_STATES * W;
-    std::memcpy(trail.states, checkpoint, NUM_STATES * W * sizeof(T));
+    const T* checkpoint = c.checkpoints + (index * segments + s) * NUM_KEPT * W;
+    std::memcpy(trail.states, checkpoint, NUM_KEPT * W * sizeof(T));
     recompute(c, tile, start, stop, trail, in);
     for (int64_t t = stop - 1; t >= start; --t)
-      step_back(c, tile, t, trail.states + (t - start) * NUM_STATES * W, trail, in);
+      step_back(c, tile, t, trail.states + (t - start) * NUM_KEPT * W, trail, in);
   }
   for (int k = 0; k < NUM_GRADIENTS; ++k)
     if (!SERIES[k]) hand_over(c.gradients[k], tile, trail.gradient + k * W);

@@ -38,6 +38,7 @@ class Plan(NamedTuple):
 def forward_source(program: Program, plan: Plan, interpreted: bool) -> str:
     """Return the module of the time loop, for a GPU or for Triton's interpreter."""
     num_states, graph = program.signature.num_states, program.forward(plan.fluxes)
+    num_kept, num_results = program.num_kept, num_states + len(plan.fluxes)
     states, read = range(num_states), _read([graph], plan.axes, num_states)
     source = Source("forward", "KEEP")
     source.series("p", plan.axes)
@@ -45,9 +46,13 @@ def forward_source(program: Program, plan: Plan, interpreted: bool) -> str:
     source.contiguous("checkpoints")
     source.add(0, [*constants(graph, "u"), *_load(states, plan.axes), *read[False]])
     source.add(0, "for t in range(0, steps):\n    if KEEP:\n        if t % every == 0:")
-    source.add(3, ["pass", *_keep("checkpoints", "(t // every)", num_states)])
+    source.add(3, ["pass", *_keep("checkpoints", "(t // every)", num_kept, _names(num_states))])
     source.add(1, [*read[True], *statements(graph, "u")])
-    source.add(1, (_flux(k, f"u{v}", plan) for k, v in enumerate(graph.outputs[num_states:])))
+    flows, tape = graph.outputs[num_states:num_results], graph.outputs[num_results:]
+    source.add(1, (_flux(k, f"u{v}", plan) for k, v in enumerate(flows)))
+    if tape:
+        source.add(1, "if KEEP:\n    if t % every == 0:")
+        source.add(3, _tape("checkpoints", "(t // every)", program, tape))
     source.add(1, (f"x{k} = u{graph.outputs[k]}" for k in states))
     source.add(0, (store(f"l{k}", f"x{k}", "be") for k in states))
     return source.text(program.signature.dtype, interpreted)
@@ -74,7 +79,7 @@ def backward_source(program: Program, plan: Plan, interpreted: bool) -> str:
     source.add(0, "for s in range(0, (steps + every - 1) // every):")
     source.add(1, "start = ((steps + every - 1) // every - 1 - s) * every")
     source.add(1, ["stop = tl.minimum(start + every, steps)", "if RECOMPUTE:"])
-    _recompute(source, advance, plan.axes, num_states)
+    _recompute(source, advance, plan.axes, program)
     source.add(1, "for back in range(0, stop - start):")
     _step_back(source, program, adjoin, plan)
     source.add(0, (store(f"q{k}", f"x{i}", "be") for k, i in enumerate(given)))
@@ -82,22 +87,28 @@ def backward_source(program: Program, plan: Plan, interpreted: bool) -> str:
     return source.text(program.signature.dtype, interpreted)
 
 
-def _recompute(source: Source, advance: Graph, axes: Sequence[str], num_states: int) -> None:
-    """States before each step of a segment, from the checkpoint at its start, into scratch."""
-    states = range(num_states)
+def _recompute(source: Source, advance: Graph, axes: Sequence[str], program: Program) -> None:
+    """States before each step of a segment and its tape, from its checkpoint, into scratch."""
+    num_states, num_kept = program.signature.num_states, program.num_kept
+    states, tape = range(num_states), advance.outputs[num_states:]
+    end = "stop" if tape else "stop - 1"
     source.add(2, "tl.debug_barrier()")  # all threads are done with the last segment
-    source.add(2, _recall("checkpoints", "(start // every)", num_states))
-    source.add(2, [*_keep("scratch", "0", num_states), "for t in range(start, stop - 1):"])
+    source.add(2, _recall("checkpoints", "(start // every)", num_kept, _names(num_states)))
+    source.add(2, _keep("scratch", "0", num_kept, _names(num_states)))
+    source.add(2, f"for t in range(start, {end}):")
     source.add(3, [*_read([advance], axes, num_states)[True], *statements(advance, "u")])
+    source.add(3, _tape("scratch", "(t - start)", program, tape))
     source.add(3, (f"x{k} = u{advance.outputs[k]}" for k in states))
-    source.add(3, ["pass", *_keep("scratch", "(t + 1 - start)", num_states)])
+    source.add(3, ["pass", *_keep("scratch", "(t + 1 - start)", num_kept, _names(num_states))])
     source.add(2, "tl.debug_barrier()")  # one thread may read what another has written
 
 
 def _step_back(source: Source, program: Program, adjoin: Graph, plan: Plan) -> None:
     """Gradients before a step, from those after it."""
     num_states, num_inputs = program.signature.num_states, program.signature.num_inputs
-    source.add(2, ["t = stop - 1 - back", *_recall("scratch", "(t - start)", num_states)])
+    last = num_inputs + program.num_results
+    kept = [*_names(num_states), *_names(program.num_kept - num_states, last)]
+    source.add(2, ["t = stop - 1 - back", *_recall("scratch", "(t - start)", len(kept), kept)])
     source.add(2, _read([adjoin], plan.axes, num_states)[True])
     for k, flux in enumerate(plan.fluxes):
         position = num_inputs + num_states + flux
@@ -134,11 +145,23 @@ def _load(inputs: Iterable[int], axes: Sequence[str]) -> Iterator[str]:
         yield f"x{i} = {load(f'p{i}', axes[i])}"
 
 
-def _keep(buffer: str, index: str, num_states: int) -> list[str]:
-    addresses = [kept(buffer, index, num_states, k) for k in range(num_states)]
-    return [f"tl.store({a}, x{k}, mask=inside)" for k, a in enumerate(addresses)]
+def _names(number: int, first: int = 0) -> list[str]:
+    return [f"x{first + k}" for k in range(number)]
 
 
-def _recall(buffer: str, index: str, num_states: int) -> list[str]:
-    addresses = [kept(buffer, index, num_states, k) for k in range(num_states)]
-    return [f"x{k} = tl.load({a})" for k, a in enumerate(addresses)]
+def _tape(buffer: str, index: str, program: Program, values: Sequence[int]) -> list[str]:
+    """Store what a step leaves to its adjoint, behind its states."""
+    names = [f"u{v}" for v in values]
+    return _keep(buffer, index, program.num_kept, names, program.signature.num_states)
+
+
+def _keep(
+    buffer: str, index: str, num_kept: int, names: Sequence[str], first: int = 0
+) -> list[str]:
+    addresses = [kept(buffer, index, num_kept, first + k) for k in range(len(names))]
+    return [f"tl.store({a}, {n}, mask=inside)" for a, n in zip(addresses, names, strict=True)]
+
+
+def _recall(buffer: str, index: str, num_kept: int, names: Sequence[str]) -> list[str]:
+    addresses = [kept(buffer, index, num_kept, k) for k in range(len(names))]
+    return [f"{n} = tl.load({a})" for a, n in zip(addresses, names, strict=True)]

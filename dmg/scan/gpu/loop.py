@@ -56,9 +56,9 @@ def tile_of(extent: Extent, block: int | None = None) -> Tile:
     return Tile(max(1, block // columns), columns)
 
 
-def checkpoint_every(extent: Extent, num_states: int, dtype: torch.dtype) -> int:
+def checkpoint_every(extent: Extent, num_kept: int, dtype: torch.dtype) -> int:
     """Return the steps from one stored state to the next: 1 while memory is no concern."""
-    size = math.prod(extent) * num_states * dtype.itemsize
+    size = math.prod(extent) * num_kept * dtype.itemsize
     return 1 if size <= STORE_ALL else math.ceil(math.sqrt(extent.steps))
 
 
@@ -70,7 +70,7 @@ def forward(
     new = tensors[0].new_empty
     fluxes = [new(run.shape(run.flux_axes)) for _ in run.outputs]
     last = [new(run.shape("be")) for _ in range(run.num_states)]
-    size = run.num_checkpoints() * run.num_states if keep else 0
+    size = run.num_checkpoints() * run.kernels.program.num_kept if keep else 0
     checkpoints = new((size, *run.shape("be")))
     arguments = [*_series(tensors), *fluxes, *last, checkpoints]
     _launch(_kernel(run, "forward", plan), run.extent, run.every, arguments, keep)
@@ -94,7 +94,8 @@ def backward(
     fluxes = [g / run.extent.components if run.mean else g for g in given.values()]
     wanted = {i: like.new_empty(run.shape(run.axes[i])) for i in (*states, *inputs)}
     recompute = run.every > 1
-    size = (run.every * run.num_states, *run.shape("be"))
+    # one row more than steps: where loops left a tape, the last step is run for its own
+    size = ((run.every + 1) * run.kernels.program.num_kept, *run.shape("be"))
     scratch = like.new_empty(size) if recompute else checkpoints
     arguments = [*_series([*tensors, *last, *fluxes]), *wanted.values(), checkpoints, scratch]
     every = run.every if recompute else run.extent.steps

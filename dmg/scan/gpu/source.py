@@ -101,6 +101,6 @@ def summed(value: str) -> str:
     return f"tl.sum(tl.where(inside, {value}, 0.0), 1, keep_dims=True)"
 
 
-def kept(buffer: str, index: str, num_states: int, k: int) -> str:
-    """Address of a state among those for the adjoint, `[index, state, basin, component]`."""
-    return f"{buffer} + ({index} * {num_states} + {k}) * number + place"
+def kept(buffer: str, index: str, num_kept: int, k: int) -> str:
+    """Address of a value kept for the adjoint, `[index, state or tape, basin, component]`."""
+    return f"{buffer} + ({index} * {num_kept} + {k}) * number + place"
