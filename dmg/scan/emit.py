@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from dmg.scan.ir import Graph, Loop, Node, loop_of, loops_of, pulled
+from dmg.scan.pairs import num_vectors, paired
 from dmg.scan.trace import Program
 
 _INFIX = {
@@ -17,6 +19,13 @@ _INFIX = {
     "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
 }  # fmt: skip
 _NAMES = {"where_bool": "choose_", "and": "and_", "or": "or_", "not": "not_"}
+
+
+class _Form(NamedTuple):
+    """How the functions of one program are written."""
+
+    loops: Sequence[Loop]  # within a step, by their number
+    vectors: int  # computed in turn
 
 
 def forward_source(program: Program, fluxes: Sequence[int]) -> str:
@@ -30,8 +39,9 @@ def forward_source(program: Program, fluxes: Sequence[int]) -> str:
     }
     slots = {i: i for i in range(signature.num_inputs)}
     graph = program.forward(fluxes)
-    loops = loops_of([graph])
-    body = _loops(loops) + _function("advance", graph, slots, loops)
+    form = _Form(loops_of([graph]), num_vectors(program.graph, signature.dtype))
+    sizes["VECTORS"] = form.vectors
+    body = _loops(form.loops) + _function("advance", graph, slots, form)
     return _file(signature.dtype, sizes, body, "forward.h")
 
 
@@ -66,14 +76,15 @@ def backward_source(
     last = first + len(program.fluxes)
     slots |= {last + k: first + len(fluxes) + k for k in range(sizes["NUM_TAPE"])}
     advance, adjoint = program.forward(()), program.adjoint(fluxes, [*range(num_states), *inputs])
-    loops = loops_of([advance, adjoint])
+    form = _Form(loops_of([advance, adjoint]), num_vectors(program.graph, signature.dtype))
+    sizes["VECTORS"] = form.vectors
     summed = {num_states + k for k, changes in enumerate(series) if not changes}
     flags = "".join(f"{str(s).lower()}, " for s in series)
     body = (
         f"constexpr bool SERIES[] = {{{flags}false}};\n"
-        + _loops(loops)
-        + _function("advance", advance, slots, loops)
-        + _function("adjoin", adjoint, slots, loops, summed)
+        + _loops(form.loops)
+        + _function("advance", advance, slots, form)
+        + _function("adjoin", adjoint, slots, form, summed)
     )
     return _file(signature.dtype, sizes, body, "backward.h")
 
@@ -81,7 +92,8 @@ def backward_source(
 def _file(dtype: torch.dtype, sizes: Mapping[str, int], body: str, driver: str) -> str:
     head = "#define SINGLE\n" if dtype == torch.float32 else ""
     constants = "".join(f"constexpr int {name} = {value};\n" for name, value in sizes.items())
-    return head + part("lanes.h") + part("tiles.h") + constants + body + part(driver)
+    vectors = part("lanes.h") + part("functions.h")
+    return head + vectors + constants + part("tiles.h") + body + part(driver)
 
 
 @cache
@@ -94,7 +106,7 @@ def _function(
     name: str,
     graph: Graph,
     slots: Mapping[int, int],
-    loops: Sequence[Loop],
+    form: _Form,
     summed: set[int] | frozenset[int] = frozenset(),
 ) -> str:
     """Return one step for all lanes of a tile; outputs in `summed` add to what is there."""
@@ -103,11 +115,12 @@ def _function(
     lines += [f"  const T* p{i} = in[{slot}];" for i, slot in used.items()]
     lines += [f"  T* q{k} = out[{k}];" for k in range(len(graph.outputs))]
     lines += [f"  {s}" for s in _constants(graph)]
-    lines += ["  for (int64_t i = 0; i < width; i += LANES) {"]
-    lines += [f"    {s}" for s in _statements(graph, loops, lambda i, _: f"load(p{i} + i)")]
+    lines += ["  for (int64_t i = 0; i < width; i += VECTORS * LANES) {"]
+    statements = [*_statements(graph, form.loops, lambda i, _: f"load(p{i} + i)")]
     for k, value in enumerate(graph.outputs):
         old = f"load(q{k} + i) + " if k in summed else ""
-        lines.append(f"    store(q{k} + i, {old}v{value});")
+        statements.append(f"store(q{k} + i, {old}v{value});")
+    lines += [f"    {s}" for s in (paired(statements, graph) if form.vectors > 1 else statements)]
     return "\n".join([*lines, "  }", "}\n"])
 
 

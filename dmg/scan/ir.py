@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 FLOAT_OPS = {
     "add": 2, "sub": 2, "mul": 2, "div": 2, "neg": 1, "abs": 1, "sign": 1, "min": 2, "max": 2,
@@ -144,6 +144,10 @@ class Builder:
         """Whether a value is the gradient of what nothing depends on."""
         return self.nodes[node].op == "zero"
 
+    def is_neg(self, node: int) -> bool:
+        """Whether a value is another one with its sign changed."""
+        return self.nodes[node].op == "neg"
+
     def graph(self, outputs: Sequence[int]) -> Graph:
         """Return what the outputs need, and nothing else."""
         return prune(Graph(tuple(self.nodes), tuple(outputs)))
@@ -160,13 +164,20 @@ Simplify = Callable[[Builder, tuple[int, ...]], int | None]
 
 def _add(b: Builder, args: tuple[int, ...]) -> int | None:
     x, y = args
-    return y if b.is_zero(x) else x if b.is_zero(y) else _fold(b, args, lambda u, v: u + v)
+    if b.is_zero(x) or b.is_zero(y):
+        return y if b.is_zero(x) else x
+    if b.is_neg(x) or b.is_neg(y):
+        x, y = (x, y) if b.is_neg(y) else (y, x)
+        return b.apply("sub", x, b.nodes[y].args[0])
+    return _fold(b, args, lambda u, v: u + v)
 
 
 def _sub(b: Builder, args: tuple[int, ...]) -> int | None:
     x, y = args
     if b.is_zero(y):
         return x
+    if b.is_neg(y):
+        return b.apply("add", x, b.nodes[y].args[0])
     return b.apply("neg", y) if b.is_zero(x) else _fold(b, args, lambda u, v: u - v)
 
 
@@ -176,12 +187,29 @@ def _mul(b: Builder, args: tuple[int, ...]) -> int | None:
         return b.zero()
     if b.number(x) == 1 or b.number(y) == 1:
         return y if b.number(x) == 1 else x
+    if any(map(b.is_neg, args)):
+        return _sign_last(b, "mul", args)
     return _fold(b, args, lambda u, v: u * v)
 
 
 def _div(b: Builder, args: tuple[int, ...]) -> int | None:
     x, y = args
-    return b.zero() if b.is_zero(x) else x if b.number(y) == 1 else None
+    if b.is_zero(x) or b.number(y) == 1:
+        return x
+    if _is_power_of_two(divisor := b.number(y)):
+        return b.apply("mul", x, b.const(1 / divisor))
+    return _sign_last(b, "div", args) if any(map(b.is_neg, args)) else None
+
+
+def _is_power_of_two(number: float | None) -> TypeGuard[float]:
+    """Whether multiplying by the inverse is dividing, to the last bit."""
+    return number is not None and 2**-60 < abs(number) < 2**60 and abs(math.frexp(number)[0]) == 0.5
+
+
+def _sign_last(b: Builder, op: str, args: tuple[int, ...]) -> int:
+    """Change the sign of the result instead of an argument's: sums then take it up for nothing."""
+    value = b.apply(op, *(b.nodes[a].args[0] if b.is_neg(a) else a for a in args))
+    return value if all(map(b.is_neg, args)) else b.apply("neg", value)
 
 
 def _neg(b: Builder, args: tuple[int, ...]) -> int | None:

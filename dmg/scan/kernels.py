@@ -15,7 +15,7 @@ from dmg.scan.emit import backward_source, forward_source
 from dmg.scan.shapes import Extent
 from dmg.scan.trace import Program
 
-WIDTH = {torch.float32: 128, torch.float64: 32}  # elements of a tile, about
+WIDTH = {torch.float32: 256, torch.float64: 32}  # elements of a tile, about
 
 
 class _Size(ctypes.Structure):

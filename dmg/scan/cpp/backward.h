@@ -87,7 +87,7 @@ static void run_tile(const BackwardCall& c, int64_t index, T* scratch) {
     hand_over(c.state_gradients[k], tile, trail.adjoint + k * W);
 }
 
-extern "C" int lanes() { return LANES; }
+extern "C" int lanes() { return GROUP; }
 
 extern "C" void run(const BackwardCall* call) {
   const BackwardCall& c = *call;

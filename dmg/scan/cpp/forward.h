@@ -42,7 +42,7 @@ static void run_tile(const ForwardCall& c, int64_t index, T* scratch) {
   for (int k = 0; k < NUM_STATES; ++k) hand_over(c.last[k], tile, state + k * W);
 }
 
-extern "C" int lanes() { return LANES; }
+extern "C" int lanes() { return GROUP; }
 
 extern "C" void run(const ForwardCall* call) {
   const ForwardCall& c = *call;
