@@ -6,6 +6,7 @@ Shape legend: T time, B basins, E components.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -84,6 +85,7 @@ class ProcessModel(nn.Module):
         backend: str = "auto",
         outputs: Sequence[str] | None = None,
         mean: bool = False,
+        weights: Tensor | None = None,
         check: bool = True,
     ) -> Trajectory:
         """Run the model over a period.
@@ -105,6 +107,8 @@ class ProcessModel(nn.Module):
         mean
             Average the fluxes over components, `[T, B]`; the fused loop then never writes
             `[T, B, E]`.
+        weights
+            Weights of the components in that average, `[B, E]`; none: equal ones.
         check
             Whether to read all values for NaN, forcing that cannot be, and parameters outside
             their bounds; a few percent of a run. Names and shapes are always checked.
@@ -126,7 +130,8 @@ class ProcessModel(nn.Module):
         if state is None:
             state = self.initial_state(*size, like)
         check_state(state, self.State._fields, size)
-        return Trajectory(*scan(self.step, state, forcing, parameters, outputs, backend, mean=mean))
+        run = partial(scan, self.step, state, forcing, parameters, outputs, backend)
+        return Trajectory(*run(mean=mean, weights=weights))
 
     def _checked_forcing(self, forcing: Mapping[str, Tensor]) -> dict[str, Tensor]:
         missing = [name for name in self.forcings if name not in forcing]

@@ -17,6 +17,7 @@ from dmg.scan.gpu import loop as gpu
 from dmg.scan.kernels import Kernels, Layout, backward_call, forward_call
 from dmg.scan.report import report_once
 from dmg.scan.shapes import Extent, rebuilt
+from dmg.scan.weights import weighted
 
 
 class Run(NamedTuple):
@@ -152,7 +153,7 @@ def _eager_backward(
     with torch.enable_grad():
         leaves = [t.view_as(t) if n else t.detach() for t, n in zip(tensors, needed, strict=True)]
         fluxes, last = eager.scan(
-            run.step,
+            weighted(run.step),
             rebuilt(run.state, leaves[:first]),
             dict(zip(signature.forcing, leaves[first:second], strict=True)),
             dict(zip(signature.parameters, leaves[second:], strict=True)),

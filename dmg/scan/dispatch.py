@@ -13,6 +13,7 @@ from torch import Tensor
 from dmg.scan import eager
 from dmg.scan.aten import UnsupportedError
 from dmg.scan.report import report_once
+from dmg.scan.weights import averaged, with_weights
 
 BACKENDS = ("auto", "eager", "fused")
 
@@ -26,6 +27,7 @@ def scan(
     backend: str = "eager",
     *,
     mean: bool = False,
+    weights: Tensor | None = None,
     checkpoint_every: int | None = None,
 ) -> tuple[dict[str, Tensor], Any]:
     """Apply `step` to every time step in turn.
@@ -49,6 +51,9 @@ def scan(
         "auto": fused where it can be, else eager with one line in the log.
     mean
         Average the fluxes over components.
+    weights
+        Weights of the components in that average, `[B, E]`, each basin's of sum 1; none: equal
+        ones. They receive gradients.
     checkpoint_every
         Steps from one stored state to the next in the fused loop, where the adjoint starts to
         recompute; none: 1 where that is a small part of memory, else the square root of the
@@ -62,21 +67,32 @@ def scan(
     Raises
     ------
     ValueError
-        If the backend is unknown, or "fused" and the step, its data or this machine is beyond
-        it; the text names the operation.
+        If the backend is unknown; if weights are not `[B, E]`, or given without `mean`; if it is
+        "fused" and the step, its data or this machine is beyond it: the text names the operation.
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}; choose from {list(BACKENDS)}")
     if checkpoint_every is not None and checkpoint_every < 1:
         raise ValueError(f"checkpoint_every must be at least 1 step, found {checkpoint_every}")
+    if weights is not None:
+        _check_weights(weights, mean)
     if backend != "eager":
         from dmg.scan import fused  # tracing imports much of torch
 
         try:
-            return fused.scan(step, state, forcing, parameters, outputs, mean, checkpoint_every)
+            known = with_weights(parameters, weights)
+            return fused.scan(step, state, forcing, known, outputs, mean, checkpoint_every)
         except UnsupportedError as error:
             if backend == "fused":
                 raise
             report_once(f"scan runs eagerly, many times slower: {error}")
     fluxes, state = eager.scan(step, state, forcing, parameters, outputs)
-    return {n: f.mean(-1) for n, f in fluxes.items()} if mean else fluxes, state
+    return {n: averaged(f, weights) for n, f in fluxes.items()} if mean else fluxes, state
+
+
+def _check_weights(weights: Tensor, mean: bool) -> None:
+    if not mean or weights.ndim != 2:
+        raise ValueError(
+            "weights must be [B, E] and need mean=True,"
+            f" found {tuple(weights.shape)} and mean={mean}"
+        )

@@ -13,6 +13,7 @@ from dmg.scan.ir import Graph, specialise
 from dmg.scan.joint import SHAPE, joint_graph
 from dmg.scan.shapes import rebuilt
 from dmg.scan.tape import taped
+from dmg.scan.weights import weighted
 
 
 class Signature(NamedTuple):
@@ -78,7 +79,7 @@ def trace(step: Callable[..., Any], state: tuple[Tensor, ...], signature: Signat
     fluxes: list[str] = []
 
     def values(*leaves: Tensor) -> tuple[Tensor, ...]:
-        new, flux = step(*_arguments(leaves, state, signature))
+        new, flux = weighted(step)(*_arguments(leaves, state, signature))
         fluxes[:] = getattr(flux, "_fields", ())
         return tuple(_sized(v, signature.dtype) for v in (*new, *(flux if fluxes else ())))
 

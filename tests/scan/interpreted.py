@@ -48,6 +48,8 @@ def test_recomputing(every: int) -> None:
 @pytest.mark.parametrize("size", [(5, 3, 5), (5, 40, 1)], ids=str)
 def test_mean_over_components(size: tuple[int, int, int]) -> None:
     assert_equal(hbv(size), mean=True, outputs=["streamflow", "aet"])
+    weights = torch.rand(size[1:], dtype=torch.float64)
+    assert_equal(hbv(size), mean=True, weights=weights, outputs=["streamflow", "aet"])
 
 
 @pytest.mark.parametrize("model", list(MODELS))

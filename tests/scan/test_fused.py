@@ -188,6 +188,40 @@ def test_mean_over_components(model: ProcessModel, size: tuple[int, int, int]) -
     assert fluxes["streamflow"].shape == size[:2]
 
 
+class TestWeightedMean:
+    @pytest.fixture
+    def case(self) -> Case:
+        return model_case(MODELS["hbv_1_0"](), (30, 5, 3), dynamic=True).to(torch.float64)
+
+    def weights(self) -> Tensor:
+        generator = torch.Generator().manual_seed(3)
+        return torch.rand(5, 3, generator=generator, dtype=torch.float64).softmax(-1)
+
+    def test_equals_eager(self, case: Case) -> None:
+        assert_equal(case, mean=True, weights=self.weights(), outputs=["streamflow", "aet"])
+
+    def test_is_the_weighted_sum(self, case: Case) -> None:
+        weights = self.weights()
+        whole, _ = scan(*case, outputs=["aet"], backend="fused")
+        found, _ = scan(*case, outputs=["aet"], backend="fused", mean=True, weights=weights)
+        torch.testing.assert_close(found["aet"], (whole["aet"] * weights).sum(-1))
+
+    def test_weights_learn(self, case: Case) -> None:
+        weights = self.weights().requires_grad_()
+        gradients = [
+            torch.autograd.grad(
+                scan(*case, backend=b, mean=True, weights=weights)[0]["aet"].square().sum(), weights
+            )
+            for b in ("fused", "eager")
+        ]
+        assert max(error(*gradients)) < 1e-12
+
+    @pytest.mark.parametrize(("mean", "shape"), [(False, (5, 3)), (True, (30, 5, 3))])
+    def test_refused(self, case: Case, mean: bool, shape: tuple[int, ...]) -> None:
+        with pytest.raises(ValueError, match=r"weights must be \[B, E\] and need mean=True"):
+            scan(*case, mean=mean, weights=torch.ones(shape))
+
+
 class TestOnlyWhatIsNeeded:
     @pytest.fixture
     def case(self) -> Case:
