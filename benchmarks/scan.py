@@ -32,6 +32,8 @@ from physics import LOOPS, Case, Passes  # noqa: E402
 from dmg.phy import MODELS  # noqa: E402
 from dmg.phy.hbv_1_0 import Hbv10  # noqa: E402
 from dmg.phy.hbv_1_1p import Hbv11p  # noqa: E402
+from dmg.phy.hbv_implicit import Flux, HbvImplicit, guess, tendency  # noqa: E402
+from dmg.scan.implicit import implicit_euler  # noqa: E402
 
 
 def alternate(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
@@ -69,6 +71,19 @@ def growth(basins: int, days: int, repeats: int) -> None:
     cases = [Case(Hbv10(), basins, d, 0, 16, False) for d in (days, 2 * days)]
     passes = {f"{c.days} days": Passes(c, "fused").both for c in cases}
     show("growth with days", alternate(passes, repeats))
+
+
+def implicit(size: tuple[int, int, int, int], repeats: int) -> None:
+    """Implicit HBV, as it comes and with three passes at most, against the explicit one."""
+
+    class ThreePasses(HbvImplicit):
+        step = staticmethod(implicit_euler(tendency, Flux, guess, passes=3))
+
+    models = {"explicit": Hbv10(), "implicit": HbvImplicit(), "implicit, 3 passes": ThreePasses()}
+    passes = {n: Passes(Case(m, *size, False), "fused") for n, m in models.items()}
+    for kind in ("forward", "both"):
+        title = f"implicit / explicit, {'forward' if kind == 'forward' else 'forward + backward'}"
+        show(title, alternate({n: getattr(p, kind) for n, p in passes.items()}, repeats))
 
 
 def threads(case: Case, repeats: int) -> None:
@@ -176,6 +191,7 @@ def main() -> None:
     for case in (Case(Hbv10(), *size, False), Case(Hbv11p(), *size, True),
                  Case(Hbv10(), *wide, False), Case(Hbv11p(), *wide, False)):  # fmt: skip
         physics_table(case, repeats)
+    implicit(size, repeats)
     growth(size[0], 2 * size[1], repeats)
     threads(Case(Hbv10(), *wide, False), repeats)
     memory(*((20, 10) if args.quick else (10_000, 365)))

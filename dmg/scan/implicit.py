@@ -155,8 +155,7 @@ def _iterate(
         search = _search(flat)
         residual, jacobian = residuals(search.trial, _given(constants[1:], given))
         largest = _largest(residual)
-        growth = torch.where(search.done <= FREE, GROWTH, 1.0)
-        fell = largest < growth * search.best
+        fell = largest < torch.where(search.done <= FREE, GROWTH * search.best, search.best)
         fresh = eliminate(jacobian, residual)
         steps = list(zip(search.trial, search.change, fresh, strict=True))
         return (

@@ -80,7 +80,7 @@ class TestResidual:
     def test_in_a_year_of_weather(self, dtype: torch.dtype, limit: float) -> None:
         model = HbvImplicit()
         case = model_case(model, (365, 200, 4)).to(dtype)
-        fluxes, last = scan(*case, outputs=["residual"], backend="auto")
+        fluxes, last = scan(*case, outputs=["residual"], backend="fused")
         assert fluxes["residual"].max() < limit
         assert all(store.min() > -limit for store in last)
 
@@ -90,7 +90,7 @@ class TestResidual:
         parameters = dict(zip(PARAMETERS, corners.T.unsqueeze(1), strict=True))
         forcing = {n: f.to(dtype) for n, f in weather(60, 1).items()}
         forcing["precipitation"][30] = 500.0
-        out = HbvImplicit()(forcing, parameters, outputs=["residual"])
+        out = HbvImplicit()(forcing, parameters, outputs=["residual"], backend="fused")
         assert out.fluxes["residual"].max() < limit
 
 
