@@ -14,6 +14,7 @@ from dmg.ensemble import Ensemble
 from dmg.handler import ModelHandler
 from dmg.nn import (
     EaLstm,
+    Encoder,
     Lstm,
     LstmMlp,
     McLstm,
@@ -37,6 +38,7 @@ NETWORKS: Mapping[str, Callable[..., Network]] = {
     "lstm_mlp": LstmMlp,
     "ea_lstm": EaLstm,
     "transformer": Transformer,
+    "encoder": Encoder,
 }
 """Networks that read forcings and attributes and give scores of both kinds."""
 

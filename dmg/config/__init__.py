@@ -14,6 +14,7 @@ from dmg.config.loading import digest, load_experiment, parse, read_yaml, resolv
 from dmg.config.model import GammaUnitHydrograph, Model, Phy
 from dmg.config.networks import (
     EaLstm,
+    Encoder,
     Lstm,
     LstmMlp,
     McLstm,
@@ -48,6 +49,7 @@ __all__ = [
     "CosineSchedule",
     "Data",
     "EaLstm",
+    "Encoder",
     "Evaluate",
     "Experiment",
     "GammaUnitHydrograph",

@@ -92,6 +92,19 @@ class Transformer(NetworkSection):
         return self
 
 
+class Encoder(NetworkSection):
+    """Pretrained encoder of the forcings, frozen or fine-tuned, that feeds a small head."""
+
+    name: Literal["encoder"] = "encoder"
+    source: str = Field(
+        description="File of a torch.export program (.pt2), or module:function of a package"
+    )
+    context: int = Field(365, ge=2, description="Days that the encoder sees [d]")
+    hidden_size: int = Field(64, ge=1, description="Units of the head")
+    frozen: bool = Field(True, description="Keep the encoder's weights; else they learn too")
+    precision: Precision = Field("float32", description="Arithmetic of the encoder")
+
+
 class Table(NetworkSection):
     """One free parameter set per basin: calibration by gradient descent, without any input."""
 
@@ -101,5 +114,6 @@ class Table(NetworkSection):
 
 
 Network = Annotated[
-    Lstm | Mlp | LstmMlp | EaLstm | McLstm | Transformer | Table, Field(discriminator="name")
+    Lstm | Mlp | LstmMlp | EaLstm | McLstm | Transformer | Encoder | Table,
+    Field(discriminator="name"),
 ]

@@ -2,16 +2,19 @@
 
 from dmg.nn.base import Inputs, Network, NetworkState, NoNetwork, Scores
 from dmg.nn.ea_lstm import EaLstm
+from dmg.nn.encoder import Encoder
 from dmg.nn.lstm import Lstm
 from dmg.nn.lstm_mlp import LstmMlp
 from dmg.nn.mc_lstm import McLstm
 from dmg.nn.mlp import Mlp
 from dmg.nn.named import NamedNetworks, divide
+from dmg.nn.step import StepNetwork, evaluate
 from dmg.nn.table import Table
 from dmg.nn.transformer import Transformer
 
 __all__ = [
     "EaLstm",
+    "Encoder",
     "Inputs",
     "Lstm",
     "LstmMlp",
@@ -22,7 +25,9 @@ __all__ = [
     "NetworkState",
     "NoNetwork",
     "Scores",
+    "StepNetwork",
     "Table",
     "Transformer",
     "divide",
+    "evaluate",
 ]

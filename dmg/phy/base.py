@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dmg.nn.step import StepNetwork
 from dmg.parameters import Parameter
 from dmg.phy.boundary import check_state, check_values
 from dmg.scan import BACKENDS, scan
@@ -130,8 +131,15 @@ class ProcessModel(nn.Module):
         if state is None:
             state = self.initial_state(*size, like)
         check_state(state, self.State._fields, size)
+        parameters |= self._step_weights(like)
         run = partial(scan, self.step, state, forcing, parameters, outputs, backend)
         return Trajectory(*run(mean=mean, weights=weights))
+
+    def _step_weights(self, like: Tensor) -> dict[str, Tensor]:
+        """Weights of the networks inside the step, `[B, E]` each like a parameter."""
+        networks = [m for m in self.modules() if isinstance(m, StepNetwork)]
+        size = like.shape[-2:]
+        return {n: w.to(like).expand(size) for m in networks for n, w in m.weights().items()}
 
     def _checked_forcing(self, forcing: Mapping[str, Tensor]) -> dict[str, Tensor]:
         missing = [name for name in self.forcings if name not in forcing]

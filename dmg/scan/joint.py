@@ -45,8 +45,14 @@ def joint_graph(values: Function, num_inputs: int, dtype: torch.dtype) -> Graph:
         If the function has an operation, type or data-dependent branch that cannot be fused.
     """
     finder = Finder(dtype)
-    with _plain(), torch.no_grad(), _tracing(finder):
-        gradients = [torch.full_like(v, 0.5) for v in values(*_samples(num_inputs, dtype))]
+    with _plain(), _tracing(finder):
+        first = values(*_samples(num_inputs, dtype))
+    if any(value.requires_grad for value in first):
+        raise UnsupportedError(
+            "the step reads weights that learn, which would be frozen as constants; hand them to it"
+            " as parameters (dmg.nn.StepNetwork)"
+        )
+    gradients = [torch.full_like(value, 0.5) for value in first]
     loops, num_results = finder.loops, len(gradients)
 
     def opened(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -65,8 +71,8 @@ def joint_graph(values: Function, num_inputs: int, dtype: torch.dtype) -> Graph:
     traced = _traced(joint, inputs, [*gradients, *_samples(num_taken, dtype)])
     reader = Reader(traced, SHAPE, _openings(loops, num_inputs, num_results))
     outputs = reader.read()
-    first = num_results + num_taken
-    return reader.builder.graph([*outputs[:num_results], *outputs[first : first + num_inputs]])
+    start = num_results + num_taken
+    return reader.builder.graph([*outputs[:num_results], *outputs[start : start + num_inputs]])
 
 
 def _openings(loops: Sequence[Loop], num_inputs: int, num_results: int) -> list[Opening]:

@@ -1,15 +1,26 @@
 """What every network promises: causality, independent basins, chunks, seeds, precision."""
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 import torch
 from torch import Tensor
 
-from dmg.nn import EaLstm, Inputs, Lstm, LstmMlp, McLstm, Mlp, Network, Transformer
+from dmg.nn import EaLstm, Encoder, Inputs, Lstm, LstmMlp, McLstm, Mlp, Network, Transformer
+from tests.pretrain_encoder import CONTEXT, export, pretrain
 
 T, B, F, A = 23, 3, 2, 4
 SIZES = (F, A, 2, 5)  # two dynamic and five static scores
+
+
+@cache
+def pretrained() -> str:
+    """File of a small encoder."""
+    return str(export(pretrain(F, steps=3), Path(mkdtemp(prefix="dmg-")) / "encoder.pt2", F))
+
 
 NETWORKS: dict[str, Callable[..., Network]] = {
     "lstm": lambda **o: Lstm(*SIZES, hidden_size=8, **o),
@@ -20,9 +31,10 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "transformer": lambda **o: Transformer(
         *SIZES, hidden_size=8, num_heads=2, num_layers=2, context=5, **o
     ),
+    "encoder": lambda **o: Encoder(*SIZES, source=pretrained(), context=CONTEXT, frozen=False, **o),
 }  # fmt: skip
-WITH_DROPOUT = [n for n in NETWORKS if n != "mc_lstm"]
-IN_BFLOAT16 = ["lstm", "lstm_mlp", "ea_lstm", "transformer"]
+WITH_DROPOUT = [n for n in NETWORKS if n not in ("mc_lstm", "encoder")]
+IN_BFLOAT16 = ["lstm", "lstm_mlp", "ea_lstm", "transformer", "encoder"]
 
 
 def network(name: str, **options: object) -> Network:
