@@ -15,6 +15,7 @@ from dmg.config import Experiment, Phy, resolved
 from dmg.data.zarrs import open_zarr
 from dmg.phy import MODELS as MODEL_TABLE
 from dmg.routing import UnitHydrograph
+from tests.pretrain_encoder import CONTEXT, export, pretrain
 from tests.small import IDS, experiment, write_preprocessed, write_store
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -287,3 +288,17 @@ def test_parameters_of_models_side_by_side_bear_their_names(store: Path, tmp_pat
 def test_a_model_of_shorter_steps_than_days() -> None:
     with pytest.raises(ValueError, match="hbv_2_0_hourly runs in steps of 1 h, but stores are da"):
         build_model.build_phy(Phy(name="hbv_2_0_hourly"))
+
+
+def test_a_model_with_a_pretrained_encoder_brings_it_along(store: Path, tmp_path: Path) -> None:
+    program = export(pretrain(steps=1), tmp_path / "encoder.pt2")
+    network = {"name": "encoder", "source": str(program), "context": CONTEXT, "hidden_size": 4}
+    chosen = experiment(
+        model={"phy": {"name": "hbv_1_0", "dynamic": ["BETA"]}, "nn": network, "num_components": 2}
+    )
+    model = trained(chosen, store, tmp_path)
+    before = predicted(chosen, model, store, tmp_path / "before.zarr")
+    program.unlink()
+    after = predicted(chosen, model, store, tmp_path / "after.zarr")
+    assert before["streamflow"].notnull().all()
+    np.testing.assert_array_equal(after["streamflow"], before["streamflow"])
