@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from dmg.phy.base import ProcessModel, Trajectory
+from dmg.scan import scan
+from dmg.testing.compare import Case
 
 Named = dict[str, Tensor]
 
@@ -57,6 +59,12 @@ def assert_finite_gradients(
     pairs: list[tuple[str, Tensor | None]] = list(zip(leaves, gradients, strict=True))
     wrong = [name for name, g in pairs if g is not None and not g.isfinite().all()]
     assert not wrong, f"the gradient is not finite by {wrong}"
+
+
+def assert_stays_on(device: str, case: Case) -> None:
+    """Fluxes and stores are on the device of the inputs; "meta" has no values, only shapes."""
+    fluxes, state = scan(*case.to(device), backend="eager")
+    assert {t.device.type for t in (*fluxes.values(), *state)} == {device}
 
 
 def with_a_flood(forcing: Named, rain: float = 500.0) -> Named:

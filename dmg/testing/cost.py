@@ -38,9 +38,10 @@ def cost(case: Case) -> Cost:
     On the device without values, where a loop within a step takes all passes that it may.
     """
     case = case.to("meta")
-    leaves = [leaf.detach().requires_grad_() for leaf in case.parameters.values()]
-    parameters = dict(zip(case.parameters, leaves, strict=True))
+    leaves = [leaf.detach().requires_grad_() for leaf in (*case.state, *case.parameters.values())]
+    state = type(case.state)(*leaves[: len(case.state)])
+    parameters = dict(zip(case.parameters, leaves[len(case.state) :], strict=True))
     with _Counter() as counter:
-        fluxes, _ = scan(case.step, case.state, case.forcing, parameters, backend="eager")
+        fluxes, _ = scan(case.step, state, case.forcing, parameters, backend="eager")
         torch.autograd.grad(torch.stack([*fluxes.values()]).sum(), leaves, allow_unused=True)
     return Cost(counter.operations, counter.elements)
