@@ -20,9 +20,10 @@ from torch.func import functionalize, vjp
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from dmg.scan.aten import Opening, Reader, UnsupportedError
+from dmg.scan.aten import UnsupportedError
 from dmg.scan.ir import Graph, Loop, prune
 from dmg.scan.loop import TRACER, checked_body, checked_mask
+from dmg.scan.reader import Opening, Reader
 from dmg.scan.shapes import rebuilt
 
 aten = torch.ops.aten
