@@ -9,10 +9,22 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 def run(page: str, number: int = 0) -> dict[str, Any]:
     """Run one of the Python blocks of a page; give its names."""
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.S)
     names: dict[str, Any] = {"__name__": page}
-    exec(blocks[number], names)
+    exec(blocks(page)[number], names)
     return names
+
+
+def run_all(page: str) -> dict[str, Any]:
+    """Run the Python blocks of a page one after another; give their names."""
+    names: dict[str, Any] = {"__name__": page}
+    for block in blocks(page):
+        exec(block, names)
+    return names
+
+
+def blocks(page: str) -> list[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.S)
 
 
 def test_a_loop_within_a_step() -> None:
@@ -41,3 +53,17 @@ def test_hourly_model_from_python() -> None:
     assert routed.shape == (48, 1)
     assert runoff.argmax() < routed.argmax()  # delayed
     assert routed.max() < runoff.max()  # and spread
+
+
+def test_ways_to_couple() -> None:
+    names = run_all("coupling.md")
+    assert names["flow"].shape == (70, 4)
+    assert all(p.grad.abs().sum() > 0 for p in names["bucket"].parameters())
+    assert names["both"].shape == (70, 4)
+    assert {"hbv_1_0.FC", "hbv_1_1p.FC"} <= names["static"].keys()
+
+
+def test_networks_are_called_alike() -> None:
+    names = run_all("models/networks.md")
+    whole = names["scores"].dynamic
+    assert (names["later"].dynamic - whole[60:]).abs().max() < 1e-5
