@@ -72,7 +72,7 @@ def physics(
         static = {n: p[0] if p.ndim == 3 else p for n, p in parameters.items()}
         first = {n: f[: case.warmup] for n, f in forcing.items()}
         with torch.no_grad():
-            _, state = loop(case.model, first, static, None, ["streamflow"])
+            _, state = loop(case.model, first, static, None, [])
         forcing = {n: f[case.warmup :] for n, f in forcing.items()}
     fluxes, _ = loop(case.model, forcing, parameters, state, ["streamflow"])
     route = {"route_a": torch.full((case.basins,), 1.5), "route_b": torch.ones(case.basins)}
@@ -90,6 +90,10 @@ class Passes:
     def forward(self) -> None:
         with torch.no_grad():
             physics(self.case, self.loop, self.raw, self.forcing)
+
+    def graph(self) -> None:
+        """Forward with all that a backward pass would need."""
+        self.kept = physics(self.case, self.loop, self.raw, self.forcing)
 
     def both(self) -> None:
         loss = physics(self.case, self.loop, self.raw, self.forcing)

@@ -1,92 +1,84 @@
-"""The fused scan against the loops of `baselines.py`.
+"""The fused scan against the loops of `baselines.py`: one row, one table.
 
-Physics from scores to loss (see `physics.py`), its growth with days, threads, memory and start,
-and whole training steps (see `coupled.py`). What is compared runs in turn, after one run that is
-not counted; times are medians with minimum-maximum, ratios those of the medians. Denormal numbers
-are flushed throughout, as in a training.
+Physics from scores to loss (see `physics.py`), how it grows, threads, memory, start, inference
+against the limits of the machine, whole training steps and their losses (see `coupled.py`). What
+is compared runs in turn, after one run that is not counted; times are medians with
+minimum-maximum, ratios those of the medians.
+
+Every row is kept in `--folder`; rows that are there are not run again, and all of them are
+printed together.
 
     python benchmarks/scan.py --repeats 5
-    python benchmarks/scan.py --quick     # does it work?
+    python benchmarks/scan.py --only threads memory
+    python benchmarks/scan.py --quick --folder DIR     # does it work?
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
+from coupled import steps
+from limits import NAMES, arithmetic, limits
+from measure import alternate, environment, own_process, resident, table, times_table
+from physics import LOOPS, Case, Passes
 
-torch.set_flush_denormal(True)  # before PyTorch starts its threads
+from dmg.phy import MODELS
+from dmg.phy.hbv_1_0 import Hbv10
+from dmg.phy.hbv_implicit import Flux, HbvImplicit, guess, tendency
+from dmg.scan.implicit import implicit_euler
+from dmg.scan.programs import kernels_of
+from dmg.scan.trace import Signature
 
-from coupled import steps  # noqa: E402
-from physics import LOOPS, Case, Passes  # noqa: E402
-
-from dmg.phy import MODELS  # noqa: E402
-from dmg.phy.hbv_1_0 import Hbv10  # noqa: E402
-from dmg.phy.hbv_1_1p import Hbv11p  # noqa: E402
-from dmg.phy.hbv_implicit import Flux, HbvImplicit, guess, tendency  # noqa: E402
-from dmg.scan.implicit import implicit_euler  # noqa: E402
-
-
-def alternate(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Milliseconds of each, run in turn."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for i in range(repeats + 1):
-        for name, work in works.items():
-            start = time.perf_counter()
-            work()
-            if i:
-                times[name].append(1e3 * (time.perf_counter() - start))
-    return times
+HERE = Path(__file__)
+TITLES = {"forward": "forward", "both": "forward + backward"}
 
 
-def show(title: str, times: Mapping[str, list[float]], against: int = 1) -> None:
-    """Print a table; the ratios are those of the first rows to each."""
-    bases = [*times][:against]
-    middles = {name: statistics.median(values) for name, values in times.items()}
-    columns = [title, "time [ms]", "min-max", *(f"{base} / this" for base in bases)]
-    print(f"\n| {' | '.join(columns)} |\n|---|{'---:|' * (len(columns) - 1)}")
-    for name, values in times.items():
-        ratios = " | ".join(f"{middles[base] / middles[name]:.2f}" for base in bases)
-        spread = f"{min(values):.1f}-{max(values):.1f}"
-        print(f"| {name} | {middles[name]:.1f} | {spread} | {ratios} |", flush=True)
+class Plan:
+    """Sizes and repeats: those of the tables, or tiny ones that only show that all works."""
+
+    def __init__(self, repeats: int, quick: bool) -> None:
+        self.quick, self.repeats = quick, 1 if quick else repeats
+
+    def size(self, *full: int) -> tuple[int, ...]:
+        return tuple(min(n, 12 - 2 * i) if self.quick else n for i, n in enumerate(full))
+
+    def case(self, name: str, *full: int, warmup_gradient: bool = False) -> Case:
+        return Case(MODELS[name](), *self.size(*full), warmup_gradient)
 
 
-def physics_table(case: Case, repeats: int) -> None:
+def physics(plan: Plan, case: Case) -> str:
     passes = {name: Passes(case, name) for name in LOOPS}
-    for kind in ("forward", "both"):
-        title = f"{case.label()}, {'forward' if kind == 'forward' else 'forward + backward'}"
-        show(title, alternate({n: getattr(p, kind) for n, p in passes.items()}, repeats), 2)
+    return "\n\n".join(
+        times_table(
+            f"{case.label()}, {title}",
+            alternate({n: getattr(p, kind) for n, p in passes.items()}, plan.repeats), 2,
+        )
+        for kind, title in TITLES.items()
+    )  # fmt: skip
 
 
-def growth(basins: int, days: int, repeats: int) -> None:
-    cases = [Case(Hbv10(), basins, d, 0, 16, False) for d in (days, 2 * days)]
-    passes = {f"{c.days} days": Passes(c, "fused").both for c in cases}
-    show("growth with days", alternate(passes, repeats))
+def fused(plan: Plan, title: str, cases: dict[str, Case]) -> str:
+    """Forward and backward of the compiled loop, against the first of the cases."""
+    works = {name: Passes(case, "fused").both for name, case in cases.items()}
+    return times_table(title, alternate(works, plan.repeats))
 
 
-def implicit(size: tuple[int, int, int, int], repeats: int) -> None:
-    """Implicit HBV, as it comes and with three passes at most, against the explicit one."""
-
-    class ThreePasses(HbvImplicit):
-        step = staticmethod(implicit_euler(tendency, Flux, guess, passes=3))
-
-    models = {"explicit": Hbv10(), "implicit": HbvImplicit(), "implicit, 3 passes": ThreePasses()}
-    passes = {n: Passes(Case(m, *size, False), "fused") for n, m in models.items()}
-    for kind in ("forward", "both"):
-        title = f"implicit / explicit, {'forward' if kind == 'forward' else 'forward + backward'}"
-        show(title, alternate({n: getattr(p, kind) for n, p in passes.items()}, repeats))
+def growth(plan: Plan) -> str:
+    sizes = {"100 x 730 x 16": (100, 730, 16), "730 -> 1,460 days": (100, 1460, 16),
+             "100 -> 200 basins": (200, 730, 16), "16 -> 32 components": (100, 730, 32),
+             }  # fmt: skip
+    cases = {n: plan.case("hbv_1_0", b, t, 0, e) for n, (b, t, e) in sizes.items()}
+    return fused(plan, "growth, hbv_1_0, forward + backward", cases)
 
 
-def threads(case: Case, repeats: int) -> None:
+def threads(plan: Plan) -> str:
+    case = plan.case("hbv_1_0", 1000, 365, 0, 4)
     work = Passes(case, "fused").both
 
     def with_threads(number: int) -> Callable[[], None]:
@@ -96,31 +88,48 @@ def threads(case: Case, repeats: int) -> None:
 
         return run
 
-    show(f"threads, {case.label()}", alternate({str(n): with_threads(n) for n in (1, 2)}, repeats))
+    times = alternate({f"{n} threads": with_threads(n) for n in (1, 2)}, plan.repeats)
     torch.set_num_threads(1)
+    return times_table(case.label(), times)
 
 
-def peak(loop: str, basins: int, days: int) -> None:
+def implicit(plan: Plan) -> str:
+    """Implicit HBV, as it comes and with three passes at most, against the explicit one."""
+
+    class ThreePasses(HbvImplicit):
+        step = staticmethod(implicit_euler(tendency, Flux, guess, passes=3))
+
+    size = plan.size(100, 365, 365, 16)
+    models = {"explicit": Hbv10(), "implicit": HbvImplicit(), "implicit, 3 passes": ThreePasses()}
+    passes = {n: Passes(Case(m, *size, False), "fused") for n, m in models.items()}
+    return "\n\n".join(
+        times_table(
+            f"implicit and explicit, {title}",
+            alternate({n: getattr(p, kind) for n, p in passes.items()}, plan.repeats),
+        )
+        for kind, title in TITLES.items()
+    )
+
+
+def peak(loop: str, kind: str, basins: int, days: int) -> None:
     """Print the peak memory of a pass and what it adds to the process, in MiB."""
-    Passes(Case(Hbv10(), 2, 3, 0, 4, False), loop).both()  # imports and compilation
+    getattr(Passes(Case(Hbv10(), 2, 3, 0, 4, False), loop), kind)()  # imports and compilation
     passes = Passes(Case(Hbv10(), basins, days, 0, 4, False), loop)
     before = resident("VmRSS")
-    passes.both()
+    getattr(passes, kind)()
     print(resident("VmHWM"), resident("VmHWM") - before)
 
 
-def resident(key: str) -> float:
-    """MiB of this process; unlike getrusage, without those of its parent."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
-
-
-def memory(basins: int, days: int) -> None:
+def memory(plan: Plan, basins: int) -> str:
+    """The field's backward pass takes many minutes: its graph alone is a lower bound."""
+    basins, days = plan.size(basins, 365)
+    rows = []
+    for loop, kind in (("field", "graph"), ("eager", "both"), ("fused", "both")):
+        whole, added = own_process(str(HERE), "--peak", loop, kind, basins, days)
+        rows.append((f"{loop}{' (at least: without backward)' * (kind == 'graph')}",
+                     f"{whole:.0f}", f"{added:.0f}"))  # fmt: skip
     title = f"{basins} basins, {days} days, 4 components"
-    print(f"\n| {title} | peak [MiB] | added by the passes [MiB] |\n|---|---:|---:|")
-    for loop in LOOPS:
-        whole, added = own_process("--peak", loop, basins, days)
-        print(f"| {loop} | {whole:.0f} | {added:.0f} |", flush=True)
+    return table([title, "peak [MiB]", "added by the pass [MiB]"], rows)
 
 
 def first_pass(name: str) -> None:
@@ -132,71 +141,103 @@ def first_pass(name: str) -> None:
         print(time.perf_counter() - begin)
 
 
-def starts(repeats: int) -> None:
-    print("\n| start | first pass [s] | min-max | second pass [s] |\n|---|---:|---:|---:|")
-    for name in MODELS:
+def starts(plan: Plan) -> str:
+    rows = []
+    for name in ("hbv_1_0", "hbv_1_1p"):
         with tempfile.TemporaryDirectory() as folder:
-            empty = [own_process("--first", name, cache=folder)]
-            cached = [own_process("--first", name, cache=folder) for _ in range(repeats)]
-        for title, found in (("compiled", empty), ("from the cache", cached)):
-            first, second = (
-                [f[0] for f in found], statistics.median(f[1] for f in found)
-            )  # fmt: skip
-            print(f"| {name}, {title} | {statistics.median(first):.3f} |"
-                  f" {min(first):.3f}-{max(first):.3f} | {second:.4f} |", flush=True)  # fmt: skip
+            runs = [own_process(str(HERE), "--first", name, cache=folder)
+                    for _ in range(1 + plan.repeats)]  # fmt: skip
+        for title, found in (("compiled", runs[:1]), ("from the cache", runs[1:])):
+            first = [f[0] for f in found]
+            rows.append((f"{name}, {title}", f"{statistics.median(first):.3f}",
+                         f"{min(first):.3f}-{max(first):.3f}"))  # fmt: skip
+    return table(["start", "first pass [s]", "min-max"], rows)
 
 
-def own_process(*arguments: Any, cache: str | None = None) -> list[float]:
-    """Run this script in a fresh process; return the numbers that it prints."""
-    command = [sys.executable, __file__, *map(str, arguments)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    environment |= {"DMG_CACHE_DIR": cache} if cache else {}
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    return [float(line) for line in done.stdout.split()]
+def infer(basins: int, days: int, components: int, repeats: int) -> None:
+    """Print the seconds of forward passes and the peak memory [MiB] (in its own process)."""
+    passes = Passes(Case(Hbv10(), basins, days, 0, components, False), "fused")
+    print(*alternate({"": passes.forward}, repeats)[""])
+    print(resident("VmHWM"))
 
 
-def logs(work: Callable[[], float], values: list[float]) -> Callable[[], None]:
-    return lambda: values.append(work())
+def inference(plan: Plan) -> str:
+    """Dynamic parameters, sigmoid and bounds included; the floor is the step's arithmetic."""
+    model, costs = Hbv10(), limits()
+    state = model.initial_state(2, 3, torch.zeros(()))
+    signature = Signature(len(state), model.forcings, tuple(model.PARAMETERS), torch.float32)
+    program = kernels_of(model.step, state, signature).program
+    floor = arithmetic(program.forward([program.fluxes.index("streamflow")]), costs)
+    rows = []
+    for full in ((671, 3650, 16), (10_000, 3650, 4)):
+        basins, days, components = plan.size(*full)
+        *times, peak_mib = own_process(str(HERE), "--infer", basins, days, components, plan.repeats)
+        each = 1e6 * statistics.median(times) / (basins * days * components)
+        rows.append((f"{basins} x {days} x {components}", f"{statistics.median(times):.0f}",
+                     f"{min(times):.0f}-{max(times):.0f}", f"{1e3 / each:.0f}", f"{each:.2f}",
+                     f"{floor:.2f}", f"{floor / each:.2f}", f"{peak_mib:.0f}"))  # fmt: skip
+    found = table(["basins x days x components", "time [ms]", "min-max", "million element-steps/s",
+                   "ns each", "floor [ns]", "fraction", "peak [MiB]"], rows)  # fmt: skip
+    machine = table(["limit", *NAMES], [("ns", *(f"{costs[n]:.3f}" for n in NAMES))])
+    return f"{found}\n\n{machine}"
 
 
-def training(quick: bool, repeats: int) -> None:
-    size = (5, 20, 10, 2, 8) if quick else (100, 730, 365, 16, 256)
-    for phy, learns in ((Hbv10(), "network"), (Hbv11p(), "all")):
-        works = steps(phy, learns, size)
-        losses: dict[str, list[float]] = {name: [] for name in works}
-        logged = {n: logs(w, losses[n]) for n, w in works.items()}
-        label = f"training step, {type(phy).__name__}, LSTM {size[-1]}"
-        show(label, alternate(logged, repeats))
-        print()
-        for name, values in losses.items():
-            print(f"loss, {name}: {' '.join(f'{v:.6g}' for v in values)}")
+def training(plan: Plan, name: str, learns: str) -> str:
+    works = steps(MODELS[name](), learns, plan.size(100, 730, 365, 16, 256))
+    return times_table(f"training step, {name}, LSTM of 256", alternate(works, plan.repeats))
+
+
+def curves(plan: Plan) -> str:
+    """Losses of a twin experiment: float32 against all options, from the same weights."""
+    from curves import losses
+
+    return table(*losses(*plan.size(50, 300, 150, 4, 64), num_steps=2 if plan.quick else 150))
+
+
+ROWS: dict[str, Callable[[Plan], str]] = {
+    "hbv_1_0": lambda p: physics(p, p.case("hbv_1_0", 100, 365, 365, 16)),
+    "hbv_1_1p": lambda p: physics(p, p.case("hbv_1_1p", 100, 365, 365, 16, warmup_gradient=True)),
+    "hbv_1_0_wide": lambda p: physics(p, p.case("hbv_1_0", 1000, 365, 0, 4)),
+    "hbv_1_1p_wide": lambda p: physics(p, p.case("hbv_1_1p", 1000, 365, 0, 4)),
+    "growth": growth,
+    "threads": threads,
+    "implicit": implicit,
+    "memory": lambda p: memory(p, 10_000),
+    "memory_1000": lambda p: memory(p, 1000),
+    "starts": starts,
+    "inference": inference,
+    "training_hbv_1_0": lambda p: training(p, "hbv_1_0", "network"),
+    "training_hbv_1_1p": lambda p: training(p, "hbv_1_1p", "all"),
+    "curves": curves,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--folder", type=Path, default=Path("results/benchmarks/scan"))
+    parser.add_argument("--again", action="store_true", help="run rows that are there, too")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it work?")
-    parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--peak", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--first", help=argparse.SUPPRESS)
+    parser.add_argument("--infer", nargs=4, type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.peak:
-        return peak(args.peak[0], int(args.peak[1]), int(args.peak[2]))
+        return peak(args.peak[0], args.peak[1], *map(int, args.peak[2:]))
     if args.first:
         return first_pass(args.first)
-    repeats = 1 if args.quick else args.repeats
-    print(f"torch {torch.__version__}, one thread, {repeats} repeats")
-    size = (5, 10, 10, 2) if args.quick else (100, 365, 365, 16)
-    wide = (10, 10, 0, 4) if args.quick else (1000, 365, 0, 4)
-    for case in (Case(Hbv10(), *size, False), Case(Hbv11p(), *size, True),
-                 Case(Hbv10(), *wide, False), Case(Hbv11p(), *wide, False)):  # fmt: skip
-        physics_table(case, repeats)
-    implicit(size, repeats)
-    growth(size[0], 2 * size[1], repeats)
-    threads(Case(Hbv10(), *wide, False), repeats)
-    memory(*((20, 10) if args.quick else (10_000, 365)))
-    starts(repeats)
-    training(args.quick, repeats)
+    if args.infer:
+        return infer(*args.infer)
+    plan = Plan(args.repeats, args.quick)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    print(f"{environment()}; one thread, {plan.repeats} repeats\n")
+    for name in args.only:
+        path = args.folder / f"{name}.md"
+        if args.again or not path.exists():
+            path.write_text(f"### {name}\n\n{ROWS[name](plan)}\n", encoding="utf-8")
+        print(path.read_text(encoding="utf-8"), flush=True)
     return None
 
 
