@@ -1,5 +1,6 @@
 """Every way to couple: named networks, fixed parameters, a network after, models side by side."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -294,3 +295,47 @@ def test_dropout_of_named_networks_differs_and_follows_the_seed() -> None:
     first, again = net(given)[0].static, net(given)[0].static
     assert torch.equal(first, again)
     assert not torch.equal(first, net(given._replace(seed=6))[0].static)
+
+
+def dropping() -> DeltaModel:
+    whole = whole_map()
+    parts = divide(whole, {"snow": SNOW, "rest": None})
+    sizes = parts["rest"].num_dynamic, parts["rest"].num_static
+    networks = {
+        "snow": Mlp(2, parts["snow"].num_static, hidden_sizes=[8], dropout=0.5),
+        "rest": Lstm(3, 2, *sizes, hidden_size=4, dropout=0.5),
+    }
+    correction = Correction(Lstm(4, 2, 1, 0, hidden_size=4, dropout=0.5))
+    torch.nn.init.constant_(correction.gain, 0.5)
+    return DeltaModel(
+        NamedNetworks(whole, networks, parts), MODELS["hbv_1_0"](), UnitHydrograph(15),
+        normalizer=normalizer(), parameters=whole, correction=correction, dynamic_dropout=0.5,
+    ).double()  # fmt: skip
+
+
+def side_by_side() -> Ensemble:
+    weights = Lstm(3, 2, 2, 0, hidden_size=4, dropout=0.5)
+    return Ensemble({"a": dropping(), "b": named()}, weights, normalizer()).double()
+
+
+@pytest.mark.parametrize("build", [named, dropping, side_by_side])
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(
+    build: Callable[[], DeltaModel | Ensemble],
+) -> None:
+    """As ranks do: random draws follow seed and place in the global batch, not the part."""
+    torch.manual_seed(0)
+    model, window = build().train(), replace(batch(warmup=10), seed=7)
+
+    def gradients(*parts: slice) -> list[Tensor]:
+        model.zero_grad()
+        for rows in parts:
+            part = replace(
+                window, rows=window.rows[rows], basin=window.basin[rows], time=window.time[rows],
+                forcing={n: f[:, rows] for n, f in window.forcing.items()},
+                attributes=window.attributes[rows],
+            )  # fmt: skip
+            (flow(model, part) - 1).square().sum().backward()
+        return [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+    whole, summed = gradients(slice(0, B)), gradients(slice(0, 1), slice(1, B))
+    torch.testing.assert_close(summed, whole, rtol=1e-9, atol=1e-12)
