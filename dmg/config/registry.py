@@ -15,6 +15,9 @@ _OURS = {
     "hbv_2_0": "dmg.phy.hbv_2_0:Hbv20",
     "hbv_2_0_hourly": "dmg.phy.hbv_2_0_hourly:Hbv20Hourly",
     "hbv_implicit": "dmg.phy.hbv_implicit:HbvImplicit",
+    "exp_hydro": "dmg.phy.exp_hydro:ExpHydro",
+    "hymod": "dmg.phy.hymod:Hymod",
+    "gr4j": "dmg.phy.gr4j:Gr4j",
 }
 
 
