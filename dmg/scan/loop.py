@@ -62,9 +62,10 @@ def while_loop(
     if tracer := TRACER.get():
         traced: Carried = tracer(condition, body, carried, constants, limit)
         return traced
-    for _ in range(limit):
+    without_values = carried[0].device.type == "meta"  # nothing to stop at: two passes show all
+    for _ in range(min(limit, 2) if without_values else limit):
         active = checked_mask(condition(carried, constants), carried)
-        if active.device.type != "meta" and not active.any():  # no values there to stop at
+        if not without_values and not active.any():
             break
         new = checked_body(body(_held(carried, active), _held(constants, active)), carried)
         values = [torch.where(active, n, c) for n, c in zip(new, carried, strict=True)]

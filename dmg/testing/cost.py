@@ -35,7 +35,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def cost(case: Case) -> Cost:
     """Count the operations of PyTorch in a run by the plain loop, backward pass included.
 
-    On the device without values, where a loop within a step takes all passes that it may.
+    On the device without values, where every loop within a step takes the same two passes.
     """
     case = case.to("meta")
     leaves = [leaf.detach().requires_grad_() for leaf in (*case.state, *case.parameters.values())]
