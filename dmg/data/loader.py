@@ -19,6 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from dmg.batch import Batch
+from dmg.data.variables import CALENDAR
 from dmg.data.zarrs import open_zarr
 
 Ints = NDArray[np.int64]
@@ -70,7 +71,11 @@ class DataLoader:
         self.forcings = tuple(name for name in read if name not in CONSTANTS)
         self.target = target
         names = [*self.forcings, *([target] if target else [])]
-        self._series = {name: _Series(_find(stores, name), self.basin_ids) for name in names}
+        self._series = {
+            name: _Series(_find(stores, name), self.basin_ids)
+            for name in names
+            if name not in CALENDAR
+        }
         block_mb = max(s.block_mb for s in self._series.values())
         self._block = lru_cache(maxsize=max(1, int(cache_mb / block_mb)))(self._read_block)
         self._constants = _constants(stores, self.basin_ids, [n for n in read if n in CONSTANTS])
@@ -128,6 +133,8 @@ class DataLoader:
 
     def _windows(self, name: str, basins: Ints, first: Ints, days: int) -> NDArray[np.float32]:
         """Series `[T, B]`."""
+        if name in CALENDAR:
+            return _day_of_year(self.times[first, np.newaxis] + np.arange(days)).T
         out = np.empty((len(basins), days), dtype=np.float32)
         series = self._series[name]
         for i, (basin, start) in enumerate(zip(basins, first, strict=True)):
@@ -170,6 +177,12 @@ class _Series:
     def read(self, block: int) -> NDArray[np.float32]:
         rows = slice(block * self._chunk, (block + 1) * self._chunk)
         return self._variable[rows].to_numpy().astype(np.float32, copy=False)
+
+
+def _day_of_year(days: NDArray[np.datetime64]) -> NDArray[np.float32]:
+    """Give 1 for the first of January."""
+    day: NDArray[np.timedelta64] = days - days.astype("datetime64[Y]")
+    return 1 + day.astype(np.float32)
 
 
 def _days(stores: Sequence[xr.Dataset]) -> NDArray[np.datetime64]:

@@ -62,3 +62,6 @@ DERIVED: dict[str, Variable] = {
     "streamflow": Variable("mm d-1", "observed discharge over drainage area", 0, 2000),
 }
 """What an experiment computes from the variables of a store."""
+
+CALENDAR: dict[str, Variable] = {"day_of_year": Variable("1", "day of the year, 1 to 366", 1, 366)}
+"""What follows from the days themselves; no store holds it."""

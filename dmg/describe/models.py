@@ -108,9 +108,9 @@ def _time_step(days: tuple[float, ...]) -> str:
 
 
 def _forcings(names: tuple[str, ...]) -> list[Row]:
-    from dmg.data.variables import DERIVED, DYNAMIC, STATIC
+    from dmg.data.variables import CALENDAR, DERIVED, DYNAMIC, STATIC
 
-    known = DYNAMIC | DERIVED | STATIC
+    known = DYNAMIC | DERIVED | STATIC | CALENDAR
     return [(n, known[n].unit, known[n].long_name) if n in known else (n, "", "") for n in names]
 
 

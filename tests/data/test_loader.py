@@ -62,6 +62,12 @@ def test_a_constant_that_the_model_reads_is_there_for_every_basin(data: xr.Datas
         DataLoader([data.drop_vars("elevation")], [*FORCINGS, "elevation"])
 
 
+def test_day_of_the_year_follows_from_the_days(data: xr.Dataset) -> None:
+    starts = [int(data.indexes["time"].get_loc(day)) for day in ("2000-12-30", "2001-02-28")]
+    found = DataLoader([data], [*FORCINGS, "day_of_year"]).batch(np.array([0, 1]), starts, 3)
+    assert found.forcing["day_of_year"].T.tolist() == [[365, 366, 1], [59, 60, 61]]
+
+
 def test_order_of_basins_is_the_experiments(data: xr.Dataset) -> None:
     chosen = loader(data, basin_ids=[IDS[4], IDS[1]])
     batch = chosen.batch(np.array([0, 1]), np.array([0, 0]), 5)
