@@ -15,9 +15,10 @@ _OURS = {
     "hbv_2_0": "dmg.phy.hbv_2_0:Hbv20",
     "hbv_2_0_hourly": "dmg.phy.hbv_2_0_hourly:Hbv20Hourly",
     "hbv_implicit": "dmg.phy.hbv_implicit:HbvImplicit",
-    "exp_hydro": "dmg.phy.exp_hydro:ExpHydro",
-    "hymod": "dmg.phy.hymod:Hymod",
-    "gr4j": "dmg.phy.gr4j:Gr4j",
+    "sac_sma": "dmg.phy.sac_sma:SacSma",
+    "sac_sma_daily": "dmg.phy.sac_sma_daily:SacSmaDaily",
+    "snow17": "dmg.phy.snow17:Snow17",
+    "degree_day": "dmg.phy.degree_day:DegreeDay",
 }
 
 
