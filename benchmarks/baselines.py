@@ -8,7 +8,7 @@ the square of the number of days.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -65,13 +65,14 @@ def fused(
     parameters: Mapping[str, Tensor],
     state: Any = None,
     outputs: Sequence[str] | None = None,
+    scores: Collection[str] = (),
 ) -> Result:
-    """Same, by the compiled loop, which stores only what is asked for."""
-    return _by_backend("fused", model, forcing, parameters, state, outputs)
+    """Same, by the compiled loop, which stores only what is asked for and may start from scores."""
+    return _by_backend("fused", model, forcing, parameters, state, outputs, scores)
 
 
 def _by_backend(backend: str, model: ProcessModel, *args: Any) -> Result:
-    forcing, parameters, state, outputs = args
+    forcing, parameters, state, outputs, *scores = args
     out = model(forcing, parameters, state, backend=backend, outputs=outputs, mean=True,
-                check=False)  # fmt: skip
+                check=False, scores=scores[0] if scores else ())  # fmt: skip
     return out.fluxes, out.state

@@ -64,17 +64,19 @@ def physics(
     case: Case, loop: Callable[..., baselines.Result], raw: dict[str, Tensor],
     forcing: dict[str, Tensor],
 ) -> Tensor:  # fmt: skip
-    bounds = case.model.PARAMETERS
-    parameters = {n: bounds[n].lower + (bounds[n].upper - bounds[n].lower) * torch.sigmoid(r)
-                  for n, r in raw.items()}  # fmt: skip
+    table = case.model.PARAMETERS
+    # the fused loop maps dynamic scores to values itself, as it does in a training
+    kept = {n for n, r in raw.items() if r.ndim == 3} if loop is baselines.fused else set()
+    parameters = {n: r if n in kept else table[n].value(r) for n, r in raw.items()}
     state: Any = None
     if case.warmup and not case.warmup_gradient:
-        static = {n: p[0] if p.ndim == 3 else p for n, p in parameters.items()}
+        static = {n: table[n].value(r[0]) if r.ndim == 3 else parameters[n] for n, r in raw.items()}
         first = {n: f[: case.warmup] for n, f in forcing.items()}
         with torch.no_grad():
             _, state = loop(case.model, first, static, None, [])
         forcing = {n: f[case.warmup :] for n, f in forcing.items()}
-    fluxes, _ = loop(case.model, forcing, parameters, state, ["streamflow"])
+    scores = {"scores": kept} if kept else {}
+    fluxes, _ = loop(case.model, forcing, parameters, state, ["streamflow"], **scores)
     route = {"route_a": torch.full((case.basins,), 1.5), "route_b": torch.ones(case.basins)}
     routed, _ = UnitHydrograph(15)(fluxes["streamflow"], route)
     return routed[-case.days :].square().mean()

@@ -5,7 +5,7 @@ Shape legend: T time, B basins, E components, D dynamic scores, S static scores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -141,8 +141,11 @@ class DeltaModel(torch.nn.Module):
         if self.phy_model is None:
             flow = self._flow(scores)
             return Output({self.outputs[0]: flow}, State(nn=memory, static=static, time=time))
-        dynamic = self._drop_dynamic(self.parameter_map.dynamic(scores.dynamic), batch)
-        fluxes, stores = self._simulate(batch, static | dynamic, state.phy, self.outputs)
+        # dynamic ones stay scores, views of what the network gave: the loop maps them to values
+        dynamic = self._drop_dynamic(self.parameter_map.dynamic_scores(scores.dynamic), batch)
+        fluxes, stores = self._simulate(
+            batch, static | dynamic, state.phy, self.outputs, scores=dynamic
+        )
         fluxes, transit = self._route(fluxes, static, state.routing)
         fluxes, corrected = self._correct(fluxes, inputs, state)
         if self.aggregate is not None:
@@ -190,6 +193,7 @@ class DeltaModel(torch.nn.Module):
         parameters: Mapping[str, Tensor],
         stores: Any,
         outputs: Sequence[str],
+        scores: Collection[str] = (),
     ) -> tuple[dict[str, Tensor], Any]:
         """Run the process model: mean fluxes `[T, B]`, and stores `[B, E]`."""
         assert self.phy_model is not None
@@ -197,7 +201,7 @@ class DeltaModel(torch.nn.Module):
         forcing = batch.forcing | batch.constants
         # in training, the loader and the bounds of the map vouch for the values
         fluxes, stores = self.phy_model(
-            forcing, own, stores, outputs=outputs, mean=True, check=not self.training
+            forcing, own, stores, outputs=outputs, mean=True, check=not self.training, scores=scores
         )
         return fluxes, stores
 

@@ -122,8 +122,12 @@ class ParameterMap(nn.Module):
 
     def dynamic(self, scores: Tensor) -> dict[str, Tensor]:
         """Scores `[..., num_dynamic]` to values `[..., E]` by name."""
+        return {n: self.components[n].value(s) for n, s in self.dynamic_scores(scores).items()}
+
+    def dynamic_scores(self, scores: Tensor) -> dict[str, Tensor]:
+        """Split scores `[..., num_dynamic]` into views `[..., E]` by name."""
         parts = torch.split(scores, self.num_components, dim=-1) if self.dynamic_names else ()
-        return self._values(self.dynamic_names, parts)
+        return dict(zip(self.dynamic_names, parts, strict=True))
 
     def static(self, scores: Tensor) -> dict[str, Tensor]:
         """Scores `[B, num_static]` to values, `[B, E]` or `[B]` (routing) by name."""

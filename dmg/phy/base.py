@@ -5,7 +5,7 @@ Shape legend: T time, B basins, E components.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from dmg.nn.step import StepNetwork
 from dmg.parameters import Parameter
 from dmg.phy.boundary import check_state, check_values
+from dmg.phy.scored import ScoredStep
 from dmg.scan import BACKENDS, scan
 
 
@@ -64,6 +65,7 @@ class ProcessModel(nn.Module):
                 f"{type(self).__name__} runs with a time step of {self.TIMESTEPS} d, found {dt}"
             )
         self.dt = dt
+        self._scored: dict[tuple[str, ...], ScoredStep] = {}
 
     def initial_state(self, num_basins: int, num_components: int, like: Tensor) -> Any:
         """State before the first step, `[B, E]` each, with the type and device of `like`."""
@@ -88,6 +90,7 @@ class ProcessModel(nn.Module):
         mean: bool = False,
         weights: Tensor | None = None,
         check: bool = True,
+        scores: Collection[str] = (),
     ) -> Trajectory:
         """Run the model over a period.
 
@@ -113,6 +116,9 @@ class ProcessModel(nn.Module):
         check
             Whether to read all values for NaN, forcing that cannot be, and parameters outside
             their bounds; a few percent of a run. Names and shapes are always checked.
+        scores
+            Parameters that are given as raw scores of a network instead of values: sigmoid and
+            bounds become part of the loop, and no tensor of values is made.
 
         Raises
         ------
@@ -125,15 +131,27 @@ class ProcessModel(nn.Module):
         _check_names("output", outputs or (), self.Flux._fields)
         _check_names("backend", [backend], BACKENDS)
         if check:
-            check_values(forcing, parameters, self.PARAMETERS)
+            values = {n: p for n, p in parameters.items() if n not in scores}
+            check_values(forcing, values, self.PARAMETERS)
         like = max(parameters.values(), key=lambda p: p.shape[-1])
         size = (like.shape[-2], like.shape[-1])
         if state is None:
             state = self.initial_state(*size, like)
         check_state(state, self.State._fields, size)
         parameters |= self._step_weights(like)
-        run = partial(scan, self.step, state, forcing, parameters, outputs, backend)
+        run = partial(scan, self._step_from(scores), state, forcing, parameters, outputs, backend)
         return Trajectory(*run(mean=mean, weights=weights))
+
+    def _step_from(self, scores: Collection[str]) -> Callable[..., tuple[Any, Any]]:
+        """Step that takes some parameters as scores, the same object each time: it is compiled."""
+        if not scores:
+            return self.step
+        _check_names("parameter", scores, self.PARAMETERS)
+        names = tuple(name for name in self.PARAMETERS if name in scores)
+        if names not in self._scored:
+            table = {name: self.PARAMETERS[name] for name in names}
+            self._scored[names] = ScoredStep(self.step, table)
+        return self._scored[names]
 
     def _step_weights(self, like: Tensor) -> dict[str, Tensor]:
         """Weights of the networks inside the step, `[B, E]` each like a parameter."""
