@@ -107,6 +107,7 @@ def test_schema_offers_only_metrics_that_exist() -> None:
                        "nn": {"a": {"name": "mlp"}, "b": {"name": "lstm", "parameters": ["FC"]}}}},
             r"nn: mlp gives static parameters only, but phy.dynamic has \['BETA'\]",
         ),
+        ({"model": {"nn": {"name": "mlp"}}}, "nn: mlp reads attributes, but"),
         ({"model": {"nn": {"a": {"name": "lstn"}}}}, "model.nn.a: Input tag 'lstn' found"),
         ({"model": {"nn": {"hidden_size": 4}}}, "model.nn: Unable to extract tag"),
         ({"model": {"phy": [{"name": "hbv_9"}]}}, "model.phy.0.name: no process model 'hbv_9'"),
@@ -181,7 +182,8 @@ def test_resolved_settings_read_back_equal(tmp_path: Path) -> None:
 
 def test_model_has_a_label_for_tables() -> None:
     several = {"phy": [{}, {"name": "hbv_1_1p"}], "weights": {"name": "mlp"}}
-    assert experiment(model=several).model.label == "hbv_1_0+hbv_1_1p"
+    data = {"split": SPLIT, "attributes": ["slope"]}
+    assert experiment(data=data, model=several).model.label == "hbv_1_0+hbv_1_1p"
     assert experiment(model={"phy": None}).model.label == "lstm"
 
 
@@ -192,5 +194,5 @@ def test_every_way_to_couple_reads_back_equal() -> None:
         {"phy": [{}, {"name": "hbv_1_1p"}], "weights": {"name": "table", "shared": True}},
         {"phy": {"fixed": {"FC": 100.0}}, "nn": None},
     ):
-        chosen = experiment(model=model)
+        chosen = experiment(data={"split": SPLIT, "attributes": ["slope"]}, model=model)
         assert parse(Experiment, resolved(chosen), "again") == chosen

@@ -67,3 +67,9 @@ def test_networks_are_called_alike() -> None:
     names = run_all("models/networks.md")
     whole = names["scores"].dynamic
     assert (names["later"].dynamic - whole[60:]).abs().max() < 1e-5
+
+
+def test_a_model_given_as_a_differential_equation() -> None:
+    names = run("ode.md")
+    assert names["out"].fluxes["streamflow"].shape == (30, 2, 4)
+    assert (names["k"].grad > 0).all()

@@ -24,6 +24,10 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _networks_suit_the_data(self) -> Experiment:
         for network in self.model.all_networks:
+            if network.name in ("mlp", "lstm_mlp", "ea_lstm") and not self.data.attributes:
+                raise ValueError(
+                    f"nn: {network.name} reads attributes, but data.attributes is empty; list some"
+                )
             if network.name == "mc_lstm" and "precipitation" not in self.data.forcings:
                 raise ValueError(
                     "nn: mc_lstm conserves precipitation, but data.forcings is"

@@ -19,6 +19,9 @@ _OURS = {
     "sac_sma_daily": "dmg.phy.sac_sma_daily:SacSmaDaily",
     "snow17": "dmg.phy.snow17:Snow17",
     "degree_day": "dmg.phy.degree_day:DegreeDay",
+    "exp_hydro": "dmg.phy.exp_hydro:ExpHydro",
+    "hymod": "dmg.phy.hymod:Hymod",
+    "gr4j": "dmg.phy.gr4j:Gr4j",
 }
 
 

@@ -161,12 +161,17 @@ def _tanh(x: Dual) -> Dual:
     return _scaled(value, (1 - value * value, x))
 
 
+def _sigmoid(x: Dual) -> Dual:
+    value = x.value.sigmoid()
+    return _scaled(value, (value * (1 - value), x))
+
+
 RULES: Mapping[str, Callable[..., Any]] = {
     "add": lambda x, y: Dual.__add__(y, x),
     "sub": _difference,
     "mul": lambda x, y: Dual.__mul__(y, x),
     "div": _div, "truediv": _div, "minimum": _minimum, "maximum": _maximum, "where": _where,
-    "exp": _exp, "tanh": _tanh,
+    "exp": _exp, "tanh": _tanh, "sigmoid": _sigmoid,
     "log": lambda x: _scaled(x.value.log(), (1 / x.value, x)),
     "lt": lambda x, y: _value(x) < _value(y), "le": lambda x, y: _value(x) <= _value(y),
     "gt": lambda x, y: _value(x) > _value(y), "ge": lambda x, y: _value(x) >= _value(y),
