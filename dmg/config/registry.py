@@ -22,6 +22,8 @@ _OURS = {
     "exp_hydro": "dmg.phy.exp_hydro:ExpHydro",
     "hymod": "dmg.phy.hymod:Hymod",
     "gr4j": "dmg.phy.gr4j:Gr4j",
+    "prms": "dmg.phy.prms:Prms",
+    "prms_implicit": "dmg.phy.prms_implicit:PrmsImplicit",
 }
 
 

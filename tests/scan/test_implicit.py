@@ -127,7 +127,7 @@ def test_gradient_does_not_pass_through_the_iterations() -> None:
 FUNCTIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "arithmetic": lambda x, y, p: (x + 2) * (3 - y) - x / y + p / x - (-x) * p + (p - y) * 2 / x,
     "powers": lambda x, y, p: x**p + y**2 + (x * y) ** 0.5,
-    "curves": lambda x, y, p: torch.exp(-x) + torch.log(y) * torch.tanh(x),
+    "curves": lambda x, y, p: torch.exp(-x) + torch.log(y) * torch.tanh(x) + torch.sigmoid(y),
     "limits": lambda x, y, p: x.clamp(min=1.2) * y.clamp(max=0.9) + x.clamp(min=0.5, max=1.5),
     "choices": lambda x, y, p: (
         torch.minimum(x * x, y) + torch.maximum(p, x) + torch.where(x > y, x * y, p)
