@@ -169,6 +169,7 @@ class Prms(ProcessModel):
 
     forcings = ("precipitation", "temperature", "pet")
     PARAMETERS = PARAMETERS
+    SOURCE = "Knoben et al. 2019"
     State = State
     Flux = Flux
     BALANCE: ClassVar = {"precipitation": +1, "streamflow": -1, "aet": -1, "sink": -1}

@@ -136,6 +136,7 @@ class PrmsImplicit(ProcessModel):
 
     forcings = ("precipitation", "temperature", "pet")
     PARAMETERS = PARAMETERS
+    SOURCE = "Knoben et al. 2019"
     State = State
     Flux = Flux
     BALANCE: ClassVar = Prms.BALANCE

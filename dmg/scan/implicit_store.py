@@ -13,9 +13,12 @@ import torch
 from torch import Tensor
 
 from dmg.scan.dual import variables
+from dmg.scan.loop import while_loop
 
-PASSES = 16
-"""Enough for 40 days of up to 500 mm each into stores of a hundredth of a millimetre."""
+PASSES = 40
+"""At most; 16 are enough for 40 days of up to 500 mm each into stores of a hundredth of a mm."""
+ROUNDING = 64
+"""Errors up to so many units in the last place of what a store holds at most are rounding."""
 
 
 class _Bracket(NamedTuple):
@@ -73,8 +76,13 @@ def implicit_store(
     bracket = _Bracket(top, torch.zeros_like(top), top, torch.full_like(top, torch.inf))
     if start is not None:  # which may be NaN, where an exponent is of no account
         bracket = bracket._replace(trial=torch.where(start.detach() < top, start.detach(), top))
-    for _ in range(PASSES):
-        bracket = _narrowed(bracket, *surplus(bracket.trial, *fixed))
+    bracket = while_loop(
+        lambda at, known: at.error.abs() > ROUNDING * torch.finfo(top.dtype).eps * (1 + known[0]),
+        lambda at, known: _narrowed(at, *surplus(at.trial, *known)),
+        bracket,
+        tuple(fixed),
+        PASSES,
+    )
     error, slope = surplus(bracket.trial, full, inflow, *given)
     fluxes = outflows(bracket.trial - error / slope.detach(), inflow, *given)
     return full - sum(fluxes), fluxes

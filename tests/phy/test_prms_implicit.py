@@ -10,7 +10,6 @@ from dmg.phy.prms_implicit import PrmsImplicit
 from tests.golden import CASES, forcing_f12
 from tests.phy.test_prms import golden_parameters, start_from
 from tests.phy.weather import random_parameters, weather
-from tests.scan.compare import assert_equal, model_case
 
 CASE = CASES["prms_implicit"]
 
@@ -24,10 +23,6 @@ def test_stores_and_flow_of_every_day() -> None:
         for name, value in zip((*(f"S{i}" for i in range(1, 8)), "Q"), found, strict=True):
             expected = CASE["outputs"][name][day]
             assert value.item() == pytest.approx(expected, rel=0, abs=CASE["atol"]), (name, day)
-
-
-def test_fused_equals_eager() -> None:
-    assert_equal(model_case(PrmsImplicit(), (40, 3, 4), dynamic=True))
 
 
 def test_stores_do_not_exceed_what_they_hold_by_much() -> None:
