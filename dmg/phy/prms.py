@@ -165,7 +165,7 @@ def drainage_of(RES: Any, RESMAX: Tensor, K1: Tensor, K2: Tensor) -> Any:
 
 
 class Prms(ProcessModel):
-    """PRMS with 18 parameters, the explicit daily form."""
+    """PRMS with 18 parameters (Knoben et al. 2019), explicit, daily."""
 
     forcings = ("precipitation", "temperature", "pet")
     PARAMETERS = PARAMETERS

@@ -132,7 +132,7 @@ def filled(S: Any, capacity: Tensor) -> Any:
 
 
 class PrmsImplicit(ProcessModel):
-    """PRMS with 18 parameters, the smooth and implicit daily form."""
+    """PRMS with 18 parameters (Knoben et al. 2019), smooth and implicit, daily."""
 
     forcings = ("precipitation", "temperature", "pet")
     PARAMETERS = PARAMETERS
