@@ -15,8 +15,8 @@ from torch import Tensor
 from dmg.scan.dual import variables
 from dmg.scan.loop import while_loop
 
-PASSES = 40
-"""At most; 16 are enough for 40 days of up to 500 mm each into stores of a hundredth of a mm."""
+PASSES = 16
+"""At most: enough for 40 days of up to 500 mm each into stores of a hundredth of a millimetre."""
 ROUNDING = 64
 """Errors up to so many units in the last place of what a store holds at most are rounding."""
 
