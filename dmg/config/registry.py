@@ -21,6 +21,7 @@ _OURS = {
     "degree_day": "dmg.phy.degree_day:DegreeDay",
     "exp_hydro": "dmg.phy.exp_hydro:ExpHydro",
     "hymod": "dmg.phy.hymod:Hymod",
+    "hymod_implicit": "dmg.phy.hymod_implicit:HymodImplicit",
     "gr4j": "dmg.phy.gr4j:Gr4j",
     "prms": "dmg.phy.prms:Prms",
     "prms_implicit": "dmg.phy.prms_implicit:PrmsImplicit",
