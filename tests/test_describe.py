@@ -9,6 +9,7 @@ from torch import Tensor
 from dmg.config.registry import process_models
 from dmg.describe import Description, model, models
 from dmg.describe.models import _fields, _references
+from dmg.phy import MODELS
 
 OURS = [name for name, place in process_models().items() if place.startswith("dmg.")]
 
@@ -39,6 +40,13 @@ def test_all_models_are_listed() -> None:
     head, rows = models()
     assert [row[0] for row in rows] == list(process_models())
     assert {len(row) for row in rows} == {len(head)}
+
+
+def test_every_state_counts_also_where_a_line_tells_about_several() -> None:
+    _, rows = models()
+    states = {row[0]: int(row[2]) for row in rows}
+    assert states == {name: len(MODELS[name].State._fields) for name in states}
+    assert states["gr4j"] > len(_fields(MODELS["gr4j"].State))
 
 
 class Store(NamedTuple):

@@ -36,7 +36,7 @@ def models() -> Table:
         (
             name,
             str(len(m.PARAMETERS)),
-            str(len(_fields(m.State))),
+            str(len(m.State._fields)),
             ", ".join(m.forcings),
             _time_step(m.TIMESTEPS),
             _first_line(m),
