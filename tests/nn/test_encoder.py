@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dmg.nn import Encoder, Inputs
-from tests.nn.test_contract import A, B, F, T, inputs, pretrained
+from tests.nn.test_every_network import A, B, F, T, inputs, pretrained
 from tests.pretrain_encoder import CONTEXT, CausalEncoder, pretrain
 
 

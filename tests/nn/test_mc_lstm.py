@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dmg.nn import Inputs, McLstm
-from tests.nn.test_contract import inputs as random_inputs
+from tests.nn.test_every_network import inputs as random_inputs
 from tests.nn.test_networks import fill, inputs
 
 RAIN = torch.tensor([[1.0, 2.0], [0.0, 0.0], [3.0, 1.0], [0.5, 0.0], [2.0, 4.0]])
