@@ -36,7 +36,7 @@ def build_loader(
 ) -> DataLoader:
     """Loader of all that the experiment's network and process model read."""
     data, model = experiment.data, experiment.model
-    physical = [name for phy in model.process_models for name in MODELS[phy.name].forcings]
+    physical = [name for phy in model.process_models for name in MODELS[phy.label].forcings]
     loader = open_loader(
         [store, preprocessed / "derived.zarr"],
         forcings=[*data.forcings, *physical],

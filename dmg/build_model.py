@@ -46,7 +46,7 @@ NETWORKS: Mapping[str, Callable[..., Network]] = {
 def build_handler(experiment: Experiment, statistics: Statistics) -> ModelHandler:
     """Build an untrained model from an experiment and the statistics of one fold."""
     settings = experiment.model
-    models = {phy.name: build_delta(experiment, statistics, phy) for phy in settings.process_models}
+    models = {phy.label: build_delta(experiment, statistics, phy) for phy in settings.process_models}
     if not models:
         return ModelHandler(build_delta(experiment, statistics, None))
     if len(models) == 1:
@@ -90,17 +90,17 @@ def build_phy(settings: schema.Phy) -> ProcessModel:
         If the model takes no such option, or not this value, or runs in steps shorter than the
         days of the stores.
     """
-    model: Callable[..., ProcessModel] = MODELS[settings.name]
+    model: Callable[..., ProcessModel] = MODELS[settings.label]
     known = set(inspect.signature(model).parameters)
     unknown = sorted(set(settings.options) - known)
     if unknown:
         raise ValueError(
-            f"model.phy.options: {settings.name} takes no {unknown}; choose from {sorted(known)}"
+            f"model.phy.options: {settings.label} takes no {unknown}; choose from {sorted(known)}"
         )
     phy_model = model(**settings.options)
     if phy_model.dt != 1:
         raise ValueError(
-            f"model.phy: {settings.name} runs in steps of {phy_model.dt * 24:g} h, but stores are"
+            f"model.phy: {settings.label} runs in steps of {phy_model.dt * 24:g} h, but stores are"
             " daily; choose a daily model, or run this one from Python"
         )
     return phy_model

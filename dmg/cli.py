@@ -246,7 +246,9 @@ def models_list() -> None:
 
 
 @models_app.command("show")
-def models_show(name: Annotated[str, typer.Argument(help="Name of a process model.")]) -> None:
+def models_show(
+    name: Annotated[str, typer.Argument(help="Name of a process model, or gr4j+degree_day.")],
+) -> None:
     """Print all about a process model: its tables, balance, references, differences from them."""
     from dmg.describe import model
 
@@ -256,7 +258,8 @@ def models_show(name: Annotated[str, typer.Argument(help="Name of a process mode
     for title, (head, rows) in about.tables.items():
         _print_table(title, head, rows)
     print("References", *(f"- {reference}" for reference in about.references), sep="\n")
-    print("", *textwrap.wrap(about.differences, 100), sep="\n")
+    for paragraph in about.differences.splitlines():
+        print("", *textwrap.wrap(paragraph, 100), sep="\n")
 
 
 def _print_table(

@@ -103,7 +103,7 @@ def restore(content: Mapping[str, Any], origin: str) -> tuple[ModelHandler, Expe
 
 def flux_names(experiment: Experiment, wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Check that the model gives the fluxes that are asked for."""
-    fluxes = [MODELS[phy.name].Flux._fields for phy in experiment.model.process_models]
+    fluxes = [MODELS[phy.label].Flux._fields for phy in experiment.model.process_models]
     first, *others = fluxes or [(experiment.data.target,)]
     known = [name for name in first if all(name in other for other in others)]
     unknown = [name for name in wanted if name not in known]

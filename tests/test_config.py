@@ -92,6 +92,7 @@ def test_schema_offers_only_metrics_that_exist() -> None:
         ({"data": {"split": SPLIT, "product": "nldas"}}, "use nldas_extended or priestley_taylor"),
         ({"data": {}}, "data.split: Field required"),
         ({"model": {"phy": {"name": "hbv_9"}}}, "no process model 'hbv_9'; choose from .'hbv_1_0'"),
+        ({"model": {"phy": {"snow": "gr4j"}}}, "phy.snow: Input should be 'snow17' or 'degree_day'"),
         ({"model": {"phy": None, "nn": {"name": "mlp"}}}, "nn: mlp sees no forcing"),
         (
             {"model": {"phy": {"name": "hbv_1_0", "dynamic": ["BETA"]}, "nn": {"name": "mlp"}}},
@@ -185,6 +186,8 @@ def test_model_has_a_label_for_tables() -> None:
     data = {"split": SPLIT, "attributes": ["slope"]}
     assert experiment(data=data, model=several).model.label == "hbv_1_0+hbv_1_1p"
     assert experiment(model={"phy": None}).model.label == "lstm"
+    snow = {"phy": {"name": "gr4j", "snow": "degree_day"}}
+    assert experiment(model=snow).model.label == "gr4j+degree_day"
 
 
 def test_every_way_to_couple_reads_back_equal() -> None:
@@ -193,6 +196,7 @@ def test_every_way_to_couple_reads_back_equal() -> None:
         {"nn": named, "correction": {"name": "ea_lstm"}},
         {"phy": [{}, {"name": "hbv_1_1p"}], "weights": {"name": "table", "shared": True}},
         {"phy": {"fixed": {"FC": 100.0}}, "nn": None},
+        {"phy": [{"name": "gr4j"}, {"name": "gr4j", "snow": "snow17"}]},
     ):
         chosen = experiment(data={"split": SPLIT, "attributes": ["slope"]}, model=model)
         assert parse(Experiment, resolved(chosen), "again") == chosen

@@ -36,6 +36,16 @@ def test_references_and_differences_are_given(about: Description) -> None:
     assert "precipitation" in about.facts["change of storage"]
 
 
+def test_a_model_with_a_snow_module_tells_of_both() -> None:
+    about = model("gr4j+degree_day")
+    assert about.summary == "Gr4j fed by DegreeDay."
+    assert {"x1", "TT"} <= {row[0] for row in about.tables["Parameters"][1]}
+    assert {reference.split()[0].rstrip(",") for reference in about.references} >= {
+        "Perrin", "Bergström",
+    }  # fmt: skip
+    assert len(about.differences.splitlines()) == 2
+
+
 def test_all_models_are_listed() -> None:
     head, rows = models()
     assert [row[0] for row in rows] == list(process_models())

@@ -55,6 +55,16 @@ MODELS |= {
         ("transformer", {"name": "hbv_1_0"}, {"num_heads": 2, "context": 20}),
     ]
 }
+MODELS["snow_module"] = {
+    "model": {
+        "phy": {
+            "name": "gr4j", "snow": "snow17",
+            "dynamic": ["x1", "MFMAX"], "fixed": {"x2": 0.5, "SCF": 1.1},
+        },
+        "nn": {"name": "lstm", "hidden_size": 4},
+        "num_components": 2,
+    },
+}  # fmt: skip
 MLP: dict[str, Any] = {"name": "mlp", "hidden_sizes": [4]}
 LSTM: dict[str, Any] = {"name": "lstm", "hidden_size": 4}
 MODELS["named_and_corrected"] = {
@@ -283,6 +293,20 @@ def test_parameters_of_models_side_by_side_bear_their_names(store: Path, tmp_pat
     assert {"aet", "hbv_1_0.FC", "hbv_1_1p.FC", "hbv_1_1p.route_a"} <= set(simulated)
     with pytest.raises(ValueError, match=r"unknown \['capillary'\]; choose from"):
         runs.flux_names(chosen, ("capillary",))  # not a flux of both
+
+
+def test_parameters_of_a_snow_module_are_those_of_the_model(store: Path, tmp_path: Path) -> None:
+    chosen = make("snow_module", outputs=["streamflow", "snowmelt"])
+    simulated = predicted(chosen, trained(chosen, store, tmp_path), store, tmp_path / "p.zarr")
+    assert {"streamflow", "snowmelt", "MFMIN", "x3"} <= set(simulated)
+    assert not {"MFMAX", "x1"} & set(simulated)  # change in time
+    assert (simulated["SCF"] == np.float32(1.1)).all()
+    assert (simulated["x2"] == 0.5).all()
+
+
+def test_a_model_takes_no_second_snow() -> None:
+    with pytest.raises(ValueError, match="'hbv_1_0' has snow of its own; leave out 'degree_day'"):
+        build_model.build_phy(Phy(snow="degree_day"))
 
 
 def test_a_model_of_shorter_steps_than_days() -> None:

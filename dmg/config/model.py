@@ -12,10 +12,17 @@ from dmg.config.networks import Lstm, Network, NetworkSection
 from dmg.config.registry import process_models
 
 
+SnowModule = Literal["snow17", "degree_day"]
+"""Process models that can feed another one."""
+
+
 class Phy(Section):
     """Process model; `dmg models list` names them, `dmg models show NAME` tells all about one."""
 
     name: str = Field("hbv_1_0", description="Name of the model", examples=list(process_models()))
+    snow: SnowModule | None = Field(
+        None, description="Snow module that feeds a model without snow, such as gr4j"
+    )
     dynamic: tuple[str, ...] = Field((), description="Parameters that change in time")
     fixed: dict[str, float] = Field(
         {}, description="Values of parameters that no network gives, in their unit"
@@ -30,6 +37,11 @@ class Phy(Section):
         if name not in process_models():
             raise ValueError(f"no process model '{name}'; choose from {list(process_models())}")
         return name
+
+    @property
+    def label(self) -> str:
+        """Name of the model with its snow module, `gr4j+degree_day`, as `dmg.phy.MODELS` knows it."""
+        return f"{self.name}+{self.snow}" if self.snow else self.name
 
 
 class GammaUnitHydrograph(Section):
@@ -116,7 +128,7 @@ class Model(Section):
     @property
     def label(self) -> str:
         """A name for tables: the process models, or the network without physics."""
-        return "+".join(phy.name for phy in self.process_models) or next(iter(self.networks))
+        return "+".join(phy.label for phy in self.process_models) or next(iter(self.networks))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Model:
@@ -126,7 +138,7 @@ class Model(Section):
 
 
 def _of_phy(model: Model) -> Iterator[str]:
-    names = [phy.name for phy in model.process_models]
+    names = [phy.label for phy in model.process_models]
     if model.phy is not None and not names:
         yield "phy: expected one process model or more, found an empty list"
     twice = {name for name in names if names.count(name) > 1}

@@ -46,7 +46,7 @@ def models() -> Table:
 
 
 def model(name: str) -> Description:
-    """All about one process model.
+    """All about one process model, or one with a snow module (`gr4j+degree_day`).
 
     Raises
     ------
@@ -58,7 +58,7 @@ def model(name: str) -> Description:
     if name not in MODELS:
         raise ValueError(f"no process model '{name}'; there are: {', '.join(MODELS)}")
     chosen = MODELS[name]
-    text = inspect.getdoc(inspect.getmodule(chosen)) or ""
+    texts = [inspect.getdoc(inspect.getmodule(MODELS[part])) or "" for part in name.split("+")]
     return Description(
         summary=_first_line(chosen),
         facts=_facts(chosen),
@@ -68,8 +68,8 @@ def model(name: str) -> Description:
             "States": (FIELD_HEAD, _fields(chosen.State)),
             "Fluxes": (FIELD_HEAD, _fields(chosen.Flux)),
         },
-        references=_references(text),
-        differences=_paragraph(text, "Differences from"),
+        references=[reference for text in texts for reference in _references(text)],
+        differences="\n".join(_paragraph(text, "Differences from") for text in texts),
     )
 
 

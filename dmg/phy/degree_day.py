@@ -42,10 +42,10 @@ class State(NamedTuple):
 class Flux(NamedTuple):
     """Fluxes of one step, `[B, E]` each [mm d-1]."""
 
-    rain_plus_melt: Tensor  # rain + infiltration
+    rain_plus_melt: Tensor  # rain + pack_outflow
     rain: Tensor  # precipitation that is not snow
     snowmelt: Tensor  # melt of the snowpack
-    infiltration: Tensor  # meltwater that leaves the snowpack into the soil
+    pack_outflow: Tensor  # meltwater that leaves the snowpack
 
 
 def step(
@@ -66,10 +66,10 @@ def step(
     SNOWPACK, MELTWATER = SNOWPACK - snowmelt, MELTWATER + snowmelt
     refreezing = torch.minimum((CFR * CFMAX * (TT - T)).clamp(min=0), MELTWATER)
     SNOWPACK, MELTWATER = SNOWPACK + refreezing, MELTWATER - refreezing
-    infiltration = (MELTWATER - CWH * SNOWPACK).clamp(min=0)
-    MELTWATER = MELTWATER - infiltration
+    pack_outflow = (MELTWATER - CWH * SNOWPACK).clamp(min=0)
+    MELTWATER = MELTWATER - pack_outflow
 
-    fluxes = Flux(rain + infiltration, rain, snowmelt, infiltration)
+    fluxes = Flux(rain + pack_outflow, rain, snowmelt, pack_outflow)
     return State(SNOWPACK, MELTWATER), fluxes
 
 

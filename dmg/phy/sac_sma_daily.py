@@ -177,5 +177,5 @@ class SacSmaDaily(Composite):
     """Daily SAC-SMA with degree-day snow (Rahmani et al. 2023), made for learning."""
 
     snow, soil = DegreeDay, SacSmaDailySoil
-    feeds: ClassVar = {"precipitation": "rain", "melt": "infiltration"}
+    feeds: ClassVar = {"precipitation": "rain", "melt": "pack_outflow"}
     BALANCE: ClassVar = {"precipitation": +1, "streamflow": -1, "aet": -1}

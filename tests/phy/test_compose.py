@@ -1,12 +1,13 @@
 """A snow module and a soil model as one process model."""
 
 import pickle
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
+from dmg.config.model import SnowModule
 from dmg.parameters import Parameter
 from dmg.phy import MODELS, ProcessModel
 from dmg.phy.compose import Composite, compose
@@ -85,6 +86,25 @@ def test_states_can_be_saved() -> None:
 @pytest.mark.parametrize("name", ["sac_sma", "sac_sma_daily"])
 def test_registered_models_are_composed(name: str) -> None:
     assert issubclass(MODELS[name], Composite)
+
+
+def test_composed_by_name() -> None:
+    chosen = MODELS["gr4j+degree_day"]
+    assert (chosen.snow, chosen.soil) == (DegreeDay, MODELS["gr4j"])
+    assert MODELS["gr4j+degree_day"] is chosen
+    assert "gr4j+degree_day" in MODELS
+    assert not [n for n in ("gr4j+", "gr4j+rain", "rain+snow17") if n in MODELS]
+
+
+def test_a_name_of_what_cannot_be_composed() -> None:
+    with pytest.raises(ValueError, match="'hymod' is no snow module: it gives no rain_plus_melt"):
+        MODELS["gr4j+hymod"]
+    with pytest.raises(ValueError, match="'prms' has snow of its own; leave out 'snow17'"):
+        MODELS["prms+snow17"]
+
+
+def test_snow_modules_of_the_configuration_are_registered() -> None:
+    assert all("rain_plus_melt" in MODELS[n].Flux._fields for n in get_args(SnowModule))
 
 
 def test_what_one_part_gives_the_other_drops_out_of_the_balance() -> None:

@@ -16,7 +16,7 @@ NAMES = {
     "ssflow_no_rout": "interflow",
     "gwflow_no_rout": "baseflow",
     "AET_hydro": "aet",
-    "tosoil": "infiltration",
+    "tosoil": "pack_outflow",
     "flux_pc": "percolation",
 }
 # The published code drops 1e-5 mm and more with most fluxes, which ours keeps: 1e-4 mm a day in
