@@ -46,7 +46,9 @@ NETWORKS: Mapping[str, Callable[..., Network]] = {
 def build_handler(experiment: Experiment, statistics: Statistics) -> ModelHandler:
     """Build an untrained model from an experiment and the statistics of one fold."""
     settings = experiment.model
-    models = {phy.label: build_delta(experiment, statistics, phy) for phy in settings.process_models}
+    models = {
+        phy.label: build_delta(experiment, statistics, phy) for phy in settings.process_models
+    }
     if not models:
         return ModelHandler(build_delta(experiment, statistics, None))
     if len(models) == 1:

@@ -92,7 +92,7 @@ def test_schema_offers_only_metrics_that_exist() -> None:
         ({"data": {"split": SPLIT, "product": "nldas"}}, "use nldas_extended or priestley_taylor"),
         ({"data": {}}, "data.split: Field required"),
         ({"model": {"phy": {"name": "hbv_9"}}}, "no process model 'hbv_9'; choose from .'hbv_1_0'"),
-        ({"model": {"phy": {"snow": "gr4j"}}}, "phy.snow: Input should be 'snow17' or 'degree_day'"),
+        ({"model": {"phy": {"snow": "gr4j"}}}, "snow: Input should be 'snow17' or 'degree_day'"),
         ({"model": {"phy": None, "nn": {"name": "mlp"}}}, "nn: mlp sees no forcing"),
         (
             {"model": {"phy": {"name": "hbv_1_0", "dynamic": ["BETA"]}, "nn": {"name": "mlp"}}},

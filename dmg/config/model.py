@@ -11,7 +11,6 @@ from dmg.config.base import Section
 from dmg.config.networks import Lstm, Network, NetworkSection
 from dmg.config.registry import process_models
 
-
 SnowModule = Literal["snow17", "degree_day"]
 """Process models that can feed another one."""
 
@@ -40,7 +39,7 @@ class Phy(Section):
 
     @property
     def label(self) -> str:
-        """Name of the model with its snow module, `gr4j+degree_day`, as `dmg.phy.MODELS` knows it."""
+        """Name in `dmg.phy.MODELS`, with that of the snow module: `gr4j+degree_day`."""
         return f"{self.name}+{self.snow}" if self.snow else self.name
 
 

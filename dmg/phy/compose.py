@@ -47,19 +47,21 @@ class Composite(ProcessModel):
 
     def __init__(self, dt: float = 1.0) -> None:
         super().__init__(dt)
-        self.parts = self.snow(dt), self.soil(dt)
+        self.upper, self.lower = self.snow(dt), self.soil(dt)  # with the networks inside them
 
     def initial_state(self, num_basins: int, num_components: int, like: Tensor) -> Any:
         """State before the first step, `[B, E]` each, with the type and device of `like`."""
-        parts = (part.initial_state(num_basins, num_components, like) for part in self.parts)
+        parts = (
+            part.initial_state(num_basins, num_components, like)
+            for part in (self.upper, self.lower)
+        )
         return self.State(*(store for state in parts for store in state))
 
     def storage(self, state: Any, parameters: Mapping[str, Tensor]) -> Tensor:
         """Water that both parts hold, `[B, E]` [mm]."""
-        snow, soil = self.parts
-        split = len(snow.State._fields)
-        held = snow.storage(snow.State(*state[:split]), parameters)
-        return held + soil.storage(soil.State(*state[split:]), parameters)
+        split = len(self.snow.State._fields)
+        held = self.upper.storage(self.snow.State(*state[:split]), parameters)
+        return held + self.lower.storage(self.soil.State(*state[split:]), parameters)
 
 
 def compose(

@@ -10,6 +10,7 @@ Burnash, Ferral and McGuire 1973, A generalized streamflow simulation system, NW
 Department of Water Resources.
 Burnash 1995, The NWS river forecast system - catchment modeling, in Singh (ed.), Computer Models
 of Watershed Hydrology.
+Newman et al. 2015, HESS 19, 209, doi:10.5194/hess-19-209-2015 (with Snow-17, for CAMELS-US).
 
 Differences from the publications: where the variable impervious area holds less than the upper
 tension water (ADIMC < UZTWC), the published algorithm raises it, with water from nowhere; here

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dmg.config.model import SnowModule
+from dmg.nn import StepNetwork
 from dmg.parameters import Parameter
 from dmg.phy import MODELS, ProcessModel
 from dmg.phy.compose import Composite, compose
@@ -86,6 +87,16 @@ def test_states_can_be_saved() -> None:
 @pytest.mark.parametrize("name", ["sac_sma", "sac_sma_daily"])
 def test_registered_models_are_composed(name: str) -> None:
     assert issubclass(MODELS[name], Composite)
+
+
+class Learned(Bucket):
+    def __init__(self, dt: float = 1.0) -> None:
+        super().__init__(dt)
+        self.network = StepNetwork("network", num_inputs=1, hidden_size=2)
+
+
+def test_networks_inside_the_parts_are_learned() -> None:
+    assert [name for name, _ in compose(DegreeDay, Learned)().named_parameters()]
 
 
 def test_composed_by_name() -> None:
