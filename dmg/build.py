@@ -101,6 +101,8 @@ def build_trainer(
         epochs=train.epochs if any(True for _ in handler.parameters()) else 1,
         target=experiment.data.target,
         clip_norm=train.clip_norm,
+        accumulate=train.accumulate,
+        compress_gradients=torch.bfloat16 if train.compress_gradients else None,
         validation=build_validation(experiment, handler, loss, loader, splits, fold),
         validate_every=train.validate_every,
         patience=train.patience,
@@ -195,8 +197,8 @@ def build_validation(
 def training_digest(experiment: Experiment, preprocessed: Path) -> str:
     """Digest of all that the weights depend on: settings, split and statistics of the data.
 
-    Resources (processes, threads, time between checkpoints) and the other seeds do not count: a
-    run may go on with others.
+    Resources (processes, threads, pieces, time between checkpoints) and the other seeds do not
+    count: a run may go on with others.
     """
     train = experiment.train.model_copy(update=dict.fromkeys(schema.RESOURCES))
     content = hashlib.sha256(digest(experiment.data, experiment.model, train).encode())

@@ -3,8 +3,8 @@
 The gradient of a step is the sum over processes of what each part of the batch contributes to the
 loss of the *whole* batch:
 
-- `reduce_sums` gives every process the sums of the whole batch, while the gradient flows through
-  its own part only;
+- `reduce_sums` gives every process the sums of the whole batch; what a sum changes in the loss is
+  then the same number everywhere (see `gradient`);
 - `sum_gradients` adds up the gradients, in one flat message whose layout never changes.
 
 `DistributedDataParallel` is not used: it averages, it refuses parameters without gradient, and it
@@ -101,43 +101,36 @@ def process_group(
         dist.destroy_process_group()
 
 
-class _GlobalSum(torch.autograd.Function):
-    """Sum over processes in the forward pass, identity in the backward pass."""
-
-    @staticmethod
-    def forward(ctx: Any, local: Tensor) -> Tensor:
-        total = local.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return gradients[0]
-
-
 def reduce_sums(sums: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Sum scalars over processes; the gradient flows through the local part.
+    """Sum scalars over processes, in one message, without gradient.
 
     Parameters
     ----------
     sums
         Float64 scalars with the same names on every process.
     """
-    if world_size() == 1:
-        return sums
-    total = _GlobalSum.apply(torch.stack(list(sums.values())))  # type: ignore[no-untyped-call]
+    total = sum_tensor(torch.stack(list(sums.values())))
     return dict(zip(sums, total.unbind(), strict=True))
 
 
 @torch.no_grad()
-def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace every gradient by its sum over processes, in one message."""
+def sum_gradients(parameters: Iterable[nn.Parameter], compress: torch.dtype | None = None) -> None:
+    """Replace every gradient by its sum over processes, in one message.
+
+    Parameters
+    ----------
+    parameters
+        Weights with their gradients.
+    compress
+        Type of the message and of the sums, such as `torch.bfloat16`; none: that of the gradients.
+    """
     if world_size() == 1:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not gradients:
         return
     flat = torch.cat([g.flatten() for g in gradients])
+    flat = flat if compress is None else flat.to(compress)
     dist.all_reduce(flat)
     sizes = [g.numel() for g in gradients]
     for gradient, total in zip(gradients, torch.split(flat, sizes), strict=True):

@@ -22,10 +22,11 @@ from dmg import distributed
 from dmg.batch import Batch
 from dmg.checkpoint import Checkpoints, State
 from dmg.data.sampler import DataSampler, part
+from dmg.gradient import add_gradient
 from dmg.interrupt import Interrupted, StopRequest
-from dmg.losses import Loss
+from dmg.losses import Loss, Sums
 from dmg.progress import Line, Progress, bar, describe, peak_memory_mb, write_metrics
-from dmg.validation import Loader, batch_sums, read
+from dmg.validation import Loader, read
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,11 @@ class Trainer:
         Name of the flux that is compared with the batch's target.
     clip_norm
         Largest norm of the gradient.
+    accumulate
+        Pieces in which a process simulates its windows of a step, one after another; the gradient
+        is that of all windows together.
+    compress_gradients
+        Type in which processes send each other their gradients; none: the gradients' own.
     validation
         Gives the validation loss, equal on every process: see `Validation`. With one, the best
         weights are restored at the end.
@@ -75,6 +81,8 @@ class Trainer:
     epochs: int
     target: str
     clip_norm: float | None = None
+    accumulate: int = 1
+    compress_gradients: torch.dtype | None = None
     validation: Callable[[], float] | None = None
     validate_every: int = 1
     patience: int | None = None
@@ -125,8 +133,8 @@ class Trainer:
         started = time.monotonic() - progress.seconds
         self.handler.train()
         with closing(self._batches(progress.epoch, progress.step)) as batches:
-            for batch in batches:
-                self._train_step(batch)
+            for pieces in batches:
+                self._train_step(pieces)
                 progress.seconds = time.monotonic() - started
                 self._save_within_epoch()
         line = self._line(started)
@@ -136,23 +144,24 @@ class Trainer:
         self._save()
         self._report(describe(line, self.epochs))
 
-    def _train_step(self, batch: Batch) -> None:
+    def _train_step(self, pieces: list[Batch]) -> None:
         """Change the weights by one step, and add its sums to the epoch's."""
         self.optimizer.zero_grad(set_to_none=True)
-        sums = batch_sums(self.handler, self.loss, batch, self.target)
-        sums["stop"] = torch.full_like(sums["count"], float(self._request.asked))
-        sums = distributed.reduce_sums(sums)
-        self._stopping = bool(sums.pop("stop") > 0)
-        loss = self.loss.finalize(sums)
-        if loss.requires_grad:  # not where every parameter is fixed
-            loss.backward()  # type: ignore[no-untyped-call]
-        distributed.sum_gradients(self._parameters)
+        loss, sums = add_gradient(self.handler, self.loss, pieces, self.target, self._reduce)
+        distributed.sum_gradients(self._parameters, self.compress_gradients)
         norm = nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None])
         self._check_finite(loss.item(), norm.item())
         if self.clip_norm is not None:
             nn.utils.clip_grads_with_norm_(self._parameters, self.clip_norm, norm)
         self.optimizer.step()
         self.progress.add(sums)
+
+    def _reduce(self, sums: Sums) -> Sums:
+        """Sum over processes, and learn in the same message whether any was asked to stop."""
+        sums["stop"] = torch.full_like(sums["count"], float(self._request.asked))
+        sums = distributed.reduce_sums(sums)
+        self._stopping = bool(sums.pop("stop") > 0)
+        return sums
 
     def _check_finite(self, loss: float, norm: float) -> None:
         if math.isfinite(loss) and math.isfinite(norm):
@@ -168,23 +177,25 @@ class Trainer:
             " look at the data of these basins"
         )
 
-    def _batches(self, epoch: int, first: int) -> Generator[Batch]:
+    def _batches(self, epoch: int, first: int) -> Generator[list[Batch]]:
         """Give the batches of the steps left; the next one is read while one is trained on."""
         steps = range(first, self.sampler.steps_per_epoch)
         title = f"epoch {epoch}/{self.epochs}"
         with ThreadPoolExecutor(1, thread_name_prefix="dmg-reader") as reader:
             ahead = reader.submit(self._batch, epoch, first)
             for step in bar(steps, title) if distributed.is_main() else steps:
-                batch = ahead.result()
+                pieces = ahead.result()
                 if step + 1 in steps:
                     ahead = reader.submit(self._batch, epoch, step + 1)
-                yield batch
+                yield pieces
 
-    def _batch(self, epoch: int, step: int) -> Batch:
-        """Read the part of a step's windows that is this process's."""
+    def _batch(self, epoch: int, step: int) -> list[Batch]:
+        """Read the part of a step's windows that is this process's, in pieces."""
         windows = self.sampler.windows(epoch, step)
-        mine = part(windows, distributed.rank(), distributed.world_size())
-        return read(self.loader, mine, self.sampler.warmup).to(self._device)
+        first, count = distributed.rank() * self.accumulate, self.accumulate
+        parts = count * distributed.world_size()
+        mine = [part(windows, i, parts) for i in range(first, first + count)]
+        return [read(self.loader, p, self.sampler.warmup).to(self._device) for p in mine]
 
     def _line(self, started: float) -> Line:
         """Validate, and give the epoch's line of metrics."""

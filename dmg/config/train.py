@@ -90,7 +90,7 @@ class CosineSchedule(Section):
 Schedule = Annotated[StepSchedule | CosineSchedule, Field(discriminator="name")]
 
 
-RESOURCES = ("processes", "threads", "seeds", "checkpoint_minutes")
+RESOURCES = ("processes", "threads", "accumulate", "seeds", "checkpoint_minutes")
 """Settings of `train` that change how, or how often, a training runs, but not what it gives."""
 
 
@@ -113,6 +113,17 @@ class Train(Section):
         " dynamic parameters and routing, whose stores are otherwise filled with static ones",
     )
     clip_norm: float | None = Field(None, gt=0, description="Largest norm of the gradient")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="Pieces in which a process simulates its windows of a step, which needs less"
+        " memory; the gradient stays that of all windows together",
+    )
+    compress_gradients: Literal["bfloat16"] | None = Field(
+        None,
+        description="Type in which processes send their gradients: half the bytes, errors of about"
+        " 0.4 % in each; none: as they are",
+    )
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="One training run for each")
     validate_every: int = Field(1, ge=1, description="Epochs between two validations")
     patience: int | None = Field(

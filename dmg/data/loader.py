@@ -1,14 +1,14 @@
 """From stores to tensors: the one module that knows both files and torch.
 
-Series are read in blocks of whole chunks and kept in a cache of bounded size, so that memory
-does not grow with the number of basins in the store.
+Series are read chunk by chunk, those that the windows touch, and kept in a cache of bounded size,
+so that memory does not grow with the store.
 
 Shape legend: T time, B basins, A attributes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from dmg.data.variables import CALENDAR
 from dmg.data.zarrs import open_zarr
 
 Ints = NDArray[np.int64]
+Piece = tuple[tuple[int, int], int, slice, slice]
+"""Chunk (its row and column), row and days within it, and days of the window that they are."""
 CONSTANTS = ("area", "elevation", "latitude")
 
 
@@ -45,7 +47,7 @@ class DataLoader:
     basin_ids
         Basins of the experiment in order; none: those of the last store.
     cache_mb
-        Memory for blocks of series that were read [MB].
+        Memory for chunks of series that were read [MB].
 
     Raises
     ------
@@ -76,8 +78,8 @@ class DataLoader:
             for name in names
             if name not in CALENDAR
         }
-        block_mb = max(s.block_mb for s in self._series.values())
-        self._block = lru_cache(maxsize=max(1, int(cache_mb / block_mb)))(self._read_block)
+        chunk_mb = max(s.chunk_mb for s in self._series.values())
+        self._chunk = lru_cache(maxsize=max(1, int(cache_mb / chunk_mb)))(self._read_chunk)
         self._constants = _constants(stores, self.basin_ids, [n for n in read if n in CONSTANTS])
         self._attributes = _attributes(stores, attributes, categories or {}, self.basin_ids)
 
@@ -138,12 +140,12 @@ class DataLoader:
         out = np.empty((len(basins), days), dtype=np.float32)
         series = self._series[name]
         for i, (basin, start) in enumerate(zip(basins, first, strict=True)):
-            block, row = series.place(int(basin))
-            out[i] = self._block(name, block)[row, start : start + days]
+            for place, row, inside, there in series.pieces(int(basin), int(start), days):
+                out[i, there] = self._chunk(name, *place)[row, inside]
         return np.ascontiguousarray(out.T)
 
-    def _read_block(self, name: str, block: int) -> NDArray[np.float32]:
-        return self._series[name].read(block)
+    def _read_chunk(self, name: str, row: int, column: int) -> NDArray[np.float32]:
+        return self._series[name].read(row, column)
 
     def _check_complete(
         self, name: str, series: NDArray[np.float32], basins: Ints, first: Ints
@@ -159,24 +161,32 @@ class DataLoader:
 
 
 class _Series:
-    """One variable of a store, read in blocks of whole chunks of basins."""
+    """One variable of a store, read by whole chunks of basins and days."""
 
     def __init__(self, variable: xr.DataArray, basin_ids: Sequence[str]) -> None:
         index = variable.indexes["basin"].get_indexer(list(basin_ids))
         if (index < 0).any():
             missing = [b for b, i in zip(basin_ids, index, strict=True) if i < 0]
             raise ValueError(f"expected basins {missing[:5]} in the store, found none of that name")
-        chunk = (variable.encoding.get("chunks") or variable.shape)[0]
-        self._variable, self._index, self._chunk = variable, index, int(chunk)
-        self.block_mb = self._chunk * variable.shape[1] * 4 / 1e6
+        basins, days = variable.encoding.get("chunks") or variable.shape
+        self._variable, self._index = variable, index
+        self._basins, self._days = int(basins), int(days)
+        self.chunk_mb = self._basins * self._days * 4 / 1e6
 
-    def place(self, basin: int) -> tuple[int, int]:
-        """Block and row within it."""
-        return divmod(int(self._index[basin]), self._chunk)
+    def pieces(self, basin: int, start: int, days: int) -> Iterator[Piece]:
+        """Cut `days` of a basin from `start` on where chunks end."""
+        block, row = divmod(int(self._index[basin]), self._basins)
+        for column in range(start // self._days, (start + days - 1) // self._days + 1):
+            origin = column * self._days
+            first, stop = max(start, origin), min(start + days, origin + self._days)
+            inside = slice(first - origin, stop - origin)
+            yield (block, column), row, inside, slice(first - start, stop - start)
 
-    def read(self, block: int) -> NDArray[np.float32]:
-        rows = slice(block * self._chunk, (block + 1) * self._chunk)
-        return self._variable[rows].to_numpy().astype(np.float32, copy=False)
+    def read(self, row: int, column: int) -> NDArray[np.float32]:
+        """Values of a chunk."""
+        basins = slice(row * self._basins, (row + 1) * self._basins)
+        days = slice(column * self._days, (column + 1) * self._days)
+        return self._variable[basins, days].to_numpy().astype(np.float32, copy=False)
 
 
 def _day_of_year(days: NDArray[np.datetime64]) -> NDArray[np.float32]:

@@ -122,8 +122,9 @@ def part(windows: Windows, rank: int, world_size: int) -> Windows:
     size = windows.basins.size
     if size < world_size:
         raise ValueError(
-            f"processes: expected at most one for each of the {size} windows of a batch, found"
-            f" {world_size}; lower train.processes or raise train.batch_size"
+            f"processes x accumulate: expected at most one for each of the {size} windows of a"
+            f" batch, found {world_size}; lower train.processes or train.accumulate, or raise"
+            " train.batch_size"
         )
     mine = slice(rank * size // world_size, (rank + 1) * size // world_size)
     return Windows(

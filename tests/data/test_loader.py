@@ -1,13 +1,18 @@
 """From stores to tensors: windows, codes, gaps, bounded reads."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
+from zarr.abc.store import RangeByteRequest
+from zarr.core.buffer import BufferPrototype
+from zarr.storage import LocalStore, WrapperStore
 
 from dmg.data.loader import DataLoader, open_loader
+from dmg.data.sampler import DataSampler, part
 from dmg.data.zarrs import open_zarr
 from tests.small import IDS, write_store
 
@@ -91,27 +96,61 @@ def test_chunks_cover_the_period_in_order(data: xr.Dataset) -> None:
     np.testing.assert_array_equal(joined[:, 0].numpy(), data["precipitation"][1, 5:105].to_numpy())
 
 
-def test_only_the_blocks_of_the_windows_are_read(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chosen = open_loader([store], forcings=FORCINGS)
-    read = []
-    original = type(chosen._series["precipitation"]).read
-    monkeypatch.setattr(
-        type(chosen._series["precipitation"]), "read",
-        lambda self, block: read.append(block) or original(self, block),
-    )  # fmt: skip
-    chosen.batch(np.array([3, 2]), np.array([0, 0]), 5)  # both in the second block of two basins
-    assert read == [1, 1]  # once for each variable
-    chosen.batch(np.array([2]), np.array([50]), 5)
-    assert read == [1, 1]  # from the cache
+class CountingStore(WrapperStore[LocalStore]):
+    """Notes which chunks are read: file and place in it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(LocalStore(path, read_only=True))
+        self.chunks: list[tuple[str, int]] = []
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: Any = None) -> Any:
+        if isinstance(byte_range, RangeByteRequest):  # not the index of a shard, at its end
+            self.chunks.append((key, byte_range.start))
+        return await super().get(key, prototype, byte_range)
+
+
+def counted(path: Path) -> tuple[DataLoader, list[tuple[str, int]]]:
+    """A loader of its own, as every process has, and the chunks of series that it reads."""
+    counting = CountingStore(path)
+    data = xr.open_zarr(counting, consolidated=True, chunks=None)
+    chosen = DataLoader([data], FORCINGS)
+    counting.chunks.clear()
+    return chosen, counting.chunks
+
+
+def test_only_the_chunks_of_the_windows_are_read_and_only_once(store: Path) -> None:
+    """Chunks hold two basins and 400 days."""
+    chosen, chunks = counted(store)
+    chosen.batch(np.array([3, 2]), np.array([0, 395]), 5)  # both in one chunk of each variable
+    assert len(chunks) == len(set(chunks)) == len(FORCINGS)
+    chosen.batch(np.array([2]), np.array([50]), 5)  # from the cache
+    assert len(chunks) == len(FORCINGS)
+    chosen.batch(np.array([3]), np.array([396]), 5)  # into the days of the next chunk
+    assert len(chunks) == len(set(chunks)) == 2 * len(FORCINGS)
+
+
+def test_each_of_two_processes_reads_the_chunks_of_its_own_windows(store: Path) -> None:
+    sampler = DataSampler(np.arange(5), 0, 799, batch_size=4, window=30, warmup=20, seed=3)
+
+    def read(rank: int, world_size: int) -> set[tuple[str, int]]:
+        chosen, chunks = counted(store)
+        mine = part(sampler.windows(1, 0), rank, world_size)
+        chosen.batch(mine.basins, mine.starts, mine.length, 20)
+        days = np.r_[mine.starts - 20, mine.starts + 29] // 400
+        touched = set(zip(np.r_[mine.basins, mine.basins] // 2, days, strict=True))
+        assert len(chunks) == len(set(chunks)) == len(FORCINGS) * len(touched)
+        return set(chunks)
+
+    one, two, whole = read(0, 2), read(1, 2), read(0, 1)
+    assert one | two == whole
+    assert one < whole and two < whole
 
 
 def test_cache_is_bounded(store: Path) -> None:
     chosen = open_loader([store], forcings=FORCINGS, cache_mb=0)
     for basin in range(5):
         chosen.batch(np.array([basin]), np.array([0]), 5)
-    assert chosen._block.cache_info().currsize == 1
+    assert chosen._chunk.cache_info().currsize == 1
 
 
 def test_gap_in_forcing_names_basin_and_day(data: xr.Dataset) -> None:

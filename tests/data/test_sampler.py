@@ -96,7 +96,7 @@ def test_parts_are_disjoint_and_make_up_the_batch(world_size):
 
 
 def test_more_processes_than_windows_are_refused():
-    with pytest.raises(ValueError, match=r"processes: expected at most .* 20 .* found 21"):
+    with pytest.raises(ValueError, match=r"processes x accumulate: .* at most .* 20 .* found 21"):
         part(make().windows(1, 1), 0, 21)
 
 
