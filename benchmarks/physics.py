@@ -2,7 +2,7 @@
 
 A case starts from the raw scores of a network (dynamic ones for the scored days, static ones
 once), maps them to parameters, runs warm-up and scored days, averages over components, routes
-and takes the mean square. HBV 1.0 warms up without gradient, HBV 1.1p under it, as their
+runoff and takes the mean square. HBV 1.0 warms up without gradient, HBV 1.1p under it, as their
 publications do.
 """
 
@@ -17,6 +17,8 @@ from torch import Tensor
 
 from dmg.phy import ProcessModel
 from dmg.routing import UnitHydrograph
+from dmg.testing import weather
+from dmg.testing.checks import part
 
 LOOPS: dict[str, Callable[..., baselines.Result]] = {
     "field": baselines.field, "eager": baselines.eager, "fused": baselines.fused,
@@ -36,16 +38,6 @@ class Case(NamedTuple):
     def label(self) -> str:
         return (f"{type(self.model).__name__}, {self.basins} basins,"
                 f" {self.warmup} + {self.days} days, {self.components} components")  # fmt: skip
-
-
-def weather(num_days: int, num_basins: int) -> dict[str, Tensor]:
-    g = torch.Generator().manual_seed(0)
-    size = (num_days, num_basins)
-    return {
-        "precipitation": (20 * torch.rand(size, generator=g) - 12).clamp(min=0),
-        "temperature": 8 + 8 * torch.randn(size, generator=g),
-        "pet": 4 * torch.rand(size, generator=g),
-    }
 
 
 def scores(case: Case) -> dict[str, Tensor]:
@@ -71,14 +63,15 @@ def physics(
     state: Any = None
     if case.warmup and not case.warmup_gradient:
         static = {n: table[n].value(r[0]) if r.ndim == 3 else parameters[n] for n, r in raw.items()}
-        first = {n: f[: case.warmup] for n, f in forcing.items()}
+        first = part(forcing, slice(case.warmup))
         with torch.no_grad():
             _, state = loop(case.model, first, static, None, [])
-        forcing = {n: f[case.warmup :] for n, f in forcing.items()}
+        forcing = part(forcing, slice(case.warmup, None))
     scores = {"scores": kept} if kept else {}
-    fluxes, _ = loop(case.model, forcing, parameters, state, ["streamflow"], **scores)
+    runoff = case.model.RUNOFF[0]
+    fluxes, _ = loop(case.model, forcing, parameters, state, [runoff], **scores)
     route = {"route_a": torch.full((case.basins,), 1.5), "route_b": torch.ones(case.basins)}
-    routed, _ = UnitHydrograph(15)(fluxes["streamflow"], route)
+    routed, _ = UnitHydrograph(15)(fluxes[runoff], route)
     return routed[-case.days :].square().mean()
 
 
@@ -86,7 +79,9 @@ class Passes:
     """The two passes of a case by one of the loops."""
 
     def __init__(self, case: Case, loop: str) -> None:
-        self.raw, self.forcing = scores(case), weather(case.warmup + case.days, case.basins)
+        model, steps = case.model, case.warmup + case.days
+        self.raw = scores(case)
+        self.forcing = weather(steps, case.basins, forcings=model.forcings, dt=model.dt)
         self.case, self.loop = case, LOOPS[loop]
 
     def forward(self) -> None:

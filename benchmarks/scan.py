@@ -69,6 +69,23 @@ def fused(plan: Plan, title: str, cases: dict[str, Case]) -> str:
     return times_table(title, alternate(works, plan.repeats))
 
 
+def models(plan: Plan) -> str:
+    """Forward and backward of every model, warm-up without gradient; by component and step."""
+    basins, days, warmup, components = plan.size(100, 365, 365, 16)
+    cases = {n: Case(m(), basins, days, warmup, components, False) for n, m in MODELS.items()}
+    passes = {name: Passes(case, "fused") for name, case in cases.items()}
+    per_step = 1e6 / (basins * (days + warmup) * components)
+    columns: list[list[str]] = [[*passes]]
+    for kind in TITLES:
+        times = alternate({n: getattr(p, kind) for n, p in passes.items()}, plan.repeats)
+        middles = {n: per_step * statistics.median(values) for n, values in times.items()}
+        columns.append([f"{m:.1f}" for m in middles.values()])
+        columns.append([f"{per_step * min(v):.1f}-{per_step * max(v):.1f}" for v in times.values()])
+        columns.append([f"{m / middles['hbv_1_1p']:.2f}" for m in middles.values()])
+    heads = (h for title in TITLES.values() for h in (f"{title} [ns]", "min-max", "/ hbv_1_1p"))
+    return table(["model", *heads], list(zip(*columns, strict=True)))
+
+
 def growth(plan: Plan) -> str:
     sizes = {"100 x 730 x 16": (100, 730, 16), "730 -> 1,460 days": (100, 1460, 16),
              "100 -> 200 basins": (200, 730, 16), "16 -> 32 components": (100, 730, 32),
@@ -143,7 +160,7 @@ def first_pass(name: str) -> None:
 
 def starts(plan: Plan) -> str:
     rows = []
-    for name in ("hbv_1_0", "hbv_1_1p"):
+    for name in MODELS:
         with tempfile.TemporaryDirectory() as folder:
             runs = [own_process(str(HERE), "--first", name, cache=folder)
                     for _ in range(1 + plan.repeats)]  # fmt: skip
@@ -199,6 +216,7 @@ ROWS: dict[str, Callable[[Plan], str]] = {
     "hbv_1_1p": lambda p: physics(p, p.case("hbv_1_1p", 100, 365, 365, 16, warmup_gradient=True)),
     "hbv_1_0_wide": lambda p: physics(p, p.case("hbv_1_0", 1000, 365, 0, 4)),
     "hbv_1_1p_wide": lambda p: physics(p, p.case("hbv_1_1p", 1000, 365, 0, 4)),
+    "models": models,
     "growth": growth,
     "threads": threads,
     "implicit": implicit,
