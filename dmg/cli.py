@@ -56,6 +56,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="Configuration file (
 Root = Annotated[Path, typer.Option("--data-root", help="Folder of raw datasets.")]
 AnyRoot = Annotated[Path, typer.Option(envvar="DMG_DATA_ROOT", help="Folder of raw datasets.")]
 RAW = Path("data/raw")
+WIDE = 200  # characters of a table that does not go to a terminal
 
 
 def main() -> None:
@@ -270,11 +271,11 @@ def _print_table(
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", show_header=show_header)
-    for name in head:
-        table.add_column(escape(name), overflow="fold")
+    for place, name in enumerate(head):
+        table.add_column(escape(name), overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*map(escape, row))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 # ------------------------------------------------------------------------------------------- data
