@@ -17,7 +17,7 @@ Shape legend: B basins, E components; every state, flux and parameter of a step 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -79,7 +79,7 @@ def step(
     """
     UZTW, UZFW, LZTW, LZFP, LZFS = state
     R, E = forcing["precipitation"], forcing["pet"]
-    pctim, _, _, _, kuz, rexp, _, _, pfree, klzp, klzs = (parameters[name] for name in PARAMETERS)
+    pctim, _, _, _, kuz, _, _, _, pfree, klzp, klzs = (parameters[name] for name in PARAMETERS)
     UZTWM, UZFWM, LZTWM, LZFPM, LZFSM = capacities(parameters)
 
     # Upper zone: tension water first, free water what exceeds it, runoff what exceeds both
@@ -100,12 +100,9 @@ def step(
     LZFS, overs = spilled(LZFS, LZFSM)
 
     # Percolation: the power has an exponent of at least 1, and no infinite slope
-    PBASE = LZFPM * klzp + LZFSM * klzs
-    ZPERC = (LZTWM + LZFSM * (1 - klzs) + LZFPM * (1 - klzp)) / PBASE.clamp(min=CAPACITY_MIN**2)
     capacity = LZTWM + LZFPM + LZFSM
     dry = (1 - (LZTW + LZFP + LZFS) / capacity).clamp(min=0)
-    demand = PBASE * (1 + ZPERC.clamp(max=ZPERC_MAX) * dry ** (1 + rexp))
-    pc = UZFW * (demand / UZFWM).clamp(max=1)
+    pc = UZFW * (demand(dry, parameters) / UZFWM).clamp(max=1)
     euzfw = torch.minimum((E - euztw).clamp(min=0), UZFW - pc)
     UZFW = UZFW - pc - euzfw
 
@@ -138,13 +135,22 @@ def capacities(parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor
     return UZTWM, UZFWM, LZTWM, LZFPM, rest.clamp(min=CAPACITY_MIN)
 
 
+def demand(dry: Any, parameters: Mapping[str, Tensor]) -> Any:
+    """Percolation [mm d-1] out of a full upper zone; `dry`: relative deficit of the lower one."""
+    rexp, klzp, klzs = (parameters[name] for name in ("rexp", "klzp", "klzs"))
+    _, _, LZTWM, LZFPM, LZFSM = capacities(parameters)
+    PBASE = LZFPM * klzp + LZFSM * klzs
+    ZPERC = (LZTWM + LZFSM * (1 - klzs) + LZFPM * (1 - klzp)) / PBASE.clamp(min=CAPACITY_MIN**2)
+    return PBASE * (1 + ZPERC.clamp(max=ZPERC_MAX) * dry ** (1 + rexp))
+
+
 def spilled(content: Tensor, capacity: Tensor) -> tuple[Tensor, Tensor]:
     """Store after it has lost what exceeds its capacity, and what it has lost."""
     excess = (content - capacity).clamp(min=0)
     return content - excess, excess
 
 
-def share(primary: Tensor, supplemental: Tensor) -> Tensor:
+def share(primary: Any, supplemental: Any) -> Any:
     """Part of new free water that goes to the primary store, by the relative deficits of both."""
     dp, ds = (1 - primary).clamp(min=0), (1 - supplemental).clamp(min=0)
     return dp / (dp + ds).clamp(min=1e-6)  # none if both are full: it overflows all the same

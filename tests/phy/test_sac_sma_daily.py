@@ -19,9 +19,13 @@ NAMES = {
     "tosoil": "pack_outflow",
     "flux_pc": "percolation",
 }
-# The published code drops 1e-5 mm and more with most fluxes, which ours keeps: 1e-4 mm a day in
-# the fluxes, and over the twelve days 4e-4 mm in the store that loses most.
-LEAK, LEAK_IN_STORES = 3e-4, 5e-4
+LEAK = 3e-4
+"""What the published code loses [mm]: 8e-4 mm of the twelve days' water, by its own fluxes.
+
+It floors each store at 1e-5 mm and drops as much with most fluxes. It also starts with 1e-4 mm
+in each of seven stores, which it drops in the dry days that follow: ours start empty. Starting
+with them too, ours keep them, and end with 4e-4 mm more in LZTW.
+"""
 
 
 def parameters(**changes: float) -> dict[str, Tensor]:
@@ -43,13 +47,13 @@ def steady(num_steps: int, precipitation: float, pet: float) -> dict[str, Tensor
 
 
 def test_fluxes_and_states_agree_with_the_published_program() -> None:
-    out = run(forcing_f12())
+    out = run(forcing_f12(), [0.0] * 7)
     for theirs, ours in NAMES.items():
         expected = torch.tensor(CASE["outputs"][theirs])
         torch.testing.assert_close(out.fluxes[ours][:, 0, 0], expected, atol=LEAK, rtol=0)
     final = torch.cat(out.state).squeeze(-1)
     expected = torch.tensor(CASE["final_state"])
-    torch.testing.assert_close(final, expected, atol=LEAK_IN_STORES, rtol=0)
+    torch.testing.assert_close(final, expected, atol=LEAK, rtol=0)
 
 
 def test_routed_flow_agrees_with_the_published_program() -> None:
