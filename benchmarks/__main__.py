@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-SCRIPTS = ("training_step.py", "scan.py", "memory.py")
+SCRIPTS = ("training_step.py", "scan.py", "ode.py", "memory.py")
 
 print(
     f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, ", end=""

@@ -1,21 +1,30 @@
-"""Cost and accuracy of the solvers of differential equations, on EXP-HYDRO.
+"""Cost and accuracy of the solvers of differential equations, on EXP-HYDRO in spring.
 
-python -m benchmarks.ode
+Writes the table of docs/ode.md. The truth is SciPy's method of order 8 with tolerances of 1e-11.
+Time is that of the processor for a run forward and backward, one thread, in turn, medians.
+Euler's methods run on the compiled loop, the adaptive ones on the plain one.
 
-Writes the table of docs/ode.md. The truth is `torchode` with tolerances of 1e-9. Time is that of
-a run forward and backward, in ns per basin and day, one thread, the median of three. A single step
-of Euler's runs on the compiled loop, all others on the plain one.
+    python benchmarks/ode.py --repeats 3
 """
 
+from __future__ import annotations
+
+import argparse
 import statistics
 import time
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from measure import alternate, environment, table
+from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from dmg.phy.exp_hydro import ExpHydro
+from dmg.scan.adaptive import PACKAGES
 from dmg.testing import random_parameters, weather
+from dmg.testing.checks import part
 
 DAYS, BASINS = 60, 200
 CASES: dict[str, dict[str, Any]] = {
@@ -31,34 +40,74 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def run(options: dict[str, Any]) -> tuple[Tensor, float]:
-    """Return streamflow [T, B, 1], and the seconds of a run and its gradient."""
-    model = ExpHydro(**options)
-    forcing = weather(DAYS, BASINS)
-    drawn = random_parameters(model, BASINS, 1, margin=0.05)
-    parameters = {n: p.requires_grad_() for n, p in drawn.items()}
-    start = ExpHydro.State(torch.full((BASINS, 1), 20.0), 0.7 * drawn["Smax"].detach())
-    fused = options["solver"] in ("explicit", "implicit") and "substeps" not in options
-    begin = time.perf_counter()
-    backend = "fused" if fused else "eager"
-    out = model(forcing, parameters, state=start, outputs=["streamflow"], backend=backend)
-    flow = out.fluxes["streamflow"]
-    flow.sum().backward()
-    return flow.detach(), time.perf_counter() - begin
+class Problem(NamedTuple):
+    """What all solvers are given."""
+
+    forcing: dict[str, Tensor]  # [T, B]
+    parameters: dict[str, Tensor]  # [B, 1], with gradient
+    start: ExpHydro.State  # [B, 1]
+
+
+def problem() -> Problem:
+    parameters = random_parameters(ExpHydro(), BASINS, 1, margin=0.05)
+    start = ExpHydro.State(torch.full((BASINS, 1), 20.0), 0.7 * parameters["Smax"])
+    for values in parameters.values():
+        values.requires_grad_()
+    spring = part(weather(3 * DAYS, BASINS), slice(2 * DAYS, None))
+    return Problem(spring, parameters, start)
+
+
+def flow(model: ExpHydro, given: Problem) -> Tensor:
+    """Daily flow, `[T, B]`."""
+    backend = "eager" if model.solver in PACKAGES else "fused"
+    out = model(*given, outputs=["streamflow"], backend=backend)
+    return out.fluxes["streamflow"].squeeze(-1)
+
+
+def run(model: ExpHydro, given: Problem) -> None:
+    torch.autograd.grad(flow(model, given).sum(), [*given.parameters.values()])
+
+
+def truth(given: Problem) -> Tensor:
+    """Daily flow, `[T, B]`, integrated beside the stores, day by day as forcing jumps."""
+    parameters = {n: p.detach().squeeze(-1) for n, p in given.parameters.items()}
+    y = np.concatenate([s.flatten().numpy() for s in (*given.start, torch.zeros(BASINS))])
+    totals = [y[-BASINS:]]
+
+    def rates(t: float, y: Any, today: dict[str, Tensor]) -> Any:
+        S0, S1, _ = torch.from_numpy(y).view(3, BASINS)
+        stores, (Q, *_) = ExpHydro.rhs(t, ExpHydro.State(S0, S1), today, parameters)
+        return torch.cat([*stores, Q]).numpy()
+
+    for day in range(DAYS):
+        today = {n: f[day] for n, f in given.forcing.items()}
+        solve = partial(solve_ivp, method="DOP853", rtol=1e-11, atol=1e-11, args=(today,))
+        y = solve(rates, (0.0, 1.0), y).y[:, -1]
+        totals.append(y[-BASINS:])
+    return torch.from_numpy(np.diff(np.stack(totals), axis=0))
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    repeats = parser.parse_args().repeats
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
-    truth, _ = run({"solver": "torchode", "rtol": 1e-9, "atol": 1e-9})
-    print("| solver | error of daily flow, mean [mm d-1] | largest | ns per basin and day |")
-    print("| --- | --- | --- | --- |")
-    for name, options in CASES.items():
-        run(options)  # compiles
-        runs = [run(options) for _ in range(3)]
-        error = (runs[0][0] - truth).abs()
-        cost = 1e9 * statistics.median(t for _, t in runs) / DAYS / BASINS
-        print(f"| {name} | {error.mean():.1e} | {error.max():.1e} | {cost:,.0f} |", flush=True)
+    given = problem()
+    models = {name: ExpHydro(**options) for name, options in CASES.items()}
+    exact = truth(given)
+    errors = {n: (flow(m, given).detach() - exact).abs() for n, m in models.items()}
+    works = {n: partial(run, m, given) for n, m in models.items()}
+    times = alternate(works, repeats, clock=time.process_time)
+    costs = {n: 1e6 * statistics.median(t) / DAYS / BASINS for n, t in times.items()}
+    rows = [
+        (name, f"{errors[name].mean():.1e}", f"{errors[name].max():.1e}", f"{cost:,.0f}",
+         f"{cost / costs['explicit']:,.1f}")
+        for name, cost in costs.items()
+    ]  # fmt: skip
+    print(f"{environment()}; one thread, {repeats} repeats\n")
+    print(table(["solver", "error of daily flow, mean [mm d-1]", "largest",
+                 "ns per basin and day", "/ explicit"], rows))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -77,6 +77,7 @@ class OdeModel(ProcessModel):
             raise ValueError(f"unknown solver '{solver}'; choose from {list(SOLVERS)}")
         if substeps < 1:
             raise ValueError(f"substeps must be at least 1, found {substeps}")
+        self.solver = solver
         if solver in PACKAGES:
             chosen = adaptive(self.rhs, self.Flux, solver, dt, rtol, atol, adjoint)
         else:
