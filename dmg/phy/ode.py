@@ -11,18 +11,15 @@ Shape legend: B basins, E components.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from dmg.phy.base import ProcessModel
 from dmg.scan.adaptive import PACKAGES, adaptive
-from dmg.scan.explicit import Step, explicit_euler, in_turn
+from dmg.scan.eager import Step
+from dmg.scan.explicit import explicit_euler, in_turn
 from dmg.scan.implicit import implicit_euler
-
-Values = Mapping[str, Tensor]
 
 SOLVERS = ("explicit", "implicit", *PACKAGES)
 
@@ -51,7 +48,8 @@ class OdeModel(ProcessModel):
     Raises
     ------
     ValueError
-        If the solver is unknown, or its package missing; if there is no sub-step.
+        If the solver is unknown, or its package missing; if there is no sub-step, or the last
+        flux is not `residual`.
     """
 
     rhs: ClassVar[Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]]
@@ -77,6 +75,11 @@ class OdeModel(ProcessModel):
             raise ValueError(f"unknown solver '{solver}'; choose from {list(SOLVERS)}")
         if substeps < 1:
             raise ValueError(f"substeps must be at least 1, found {substeps}")
+        if self.Flux._fields[-1] != "residual":
+            raise ValueError(
+                f"the last flux of {type(self).__name__} must be 'residual', which the solver"
+                f" fills, found {list(self.Flux._fields)}; add it to Flux, not to what rhs returns"
+            )
         self.solver = solver
         if solver in PACKAGES:
             chosen = adaptive(self.rhs, self.Flux, solver, dt, rtol, atol, adjoint)

@@ -18,9 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dmg.scan.explicit import Step
+from dmg.scan.eager import Step, Values
 
-Values = Mapping[str, Tensor]
 Rhs = Callable[[Any, Any, Values, Values], tuple[tuple[Any, ...], tuple[Any, ...]]]
 Solve = Callable[["_Field", Tensor], Tensor]
 """`(field, y at the start) -> y at the end`, `[N, M]`."""

@@ -17,14 +17,16 @@ from torch import Tensor
 
 from dmg.scan.shapes import extent_of, rebuilt
 
-Step = Callable[[Any, Mapping[str, Tensor], Mapping[str, Tensor]], tuple[Any, Any]]
+Values = Mapping[str, Tensor]
+Step = Callable[[Any, Values, Values], tuple[Any, Any]]
+"""`(state, forcing, parameters) -> (state, flux)` of one time step."""
 
 
 def scan(
     step: Step,
     state: Any,
-    forcing: Mapping[str, Tensor],
-    parameters: Mapping[str, Tensor],
+    forcing: Values,
+    parameters: Values,
     outputs: Sequence[str] | None = None,
 ) -> tuple[dict[str, Tensor], Any]:
     """Apply `step` to every time step in turn.
@@ -75,9 +77,7 @@ def _joined(steps: tuple[Tensor, ...]) -> Tensor:
     return series.reshape(-1, 1, 1) if series.ndim == 1 else series  # a number in each step
 
 
-def _steps(
-    values: Mapping[str, Tensor], series_ndim: int, component: bool
-) -> Iterator[dict[str, Tensor]]:
+def _steps(values: Values, series_ndim: int, component: bool) -> Iterator[dict[str, Tensor]]:
     """Yield the values of each step; endless where nothing changes in time."""
     values = {n: v.unsqueeze(-1) if component else v for n, v in values.items()}
     ndim = series_ndim + component

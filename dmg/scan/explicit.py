@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
 import torch
-from torch import Tensor
 
-Values = Mapping[str, Tensor]
+from dmg.scan.eager import Step, Values
+
 Rates = Callable[[Any, Values, Values], tuple[tuple[Any, ...], tuple[Any, ...]]]
 """`(state, forcing, parameters) -> (rates of the stores, fluxes)`, pointwise."""
-Step = Callable[[Any, Values, Values], tuple[Any, Any]]
 
 
 def explicit_euler(tendency: Rates, flux: Any, *, dt: float = 1.0) -> Step:

@@ -20,7 +20,7 @@ Shape legend: B basins, E components.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -28,11 +28,10 @@ import torch
 from torch import Tensor
 
 from dmg.scan.dual import Dual, variables
+from dmg.scan.eager import Step, Values
+from dmg.scan.explicit import Rates
 from dmg.scan.loop import while_loop
 
-Values = Mapping[str, Tensor]
-Rates = Callable[[Any, Values, Values], tuple[tuple[Any, ...], tuple[Any, ...]]]
-"""`(state, forcing, parameters) -> (rates of the stores, fluxes)`, pointwise."""
 Guess = Callable[[Any, Values, Values], Sequence[Tensor]]
 Matrix = dict[tuple[int, int], Tensor]
 
@@ -48,7 +47,7 @@ lies; halving the step would creep up to the kink, where the slope of the wrong 
 
 def implicit_euler(
     tendency: Rates, flux: Any, guess: Guess | None = None, *, dt: float = 1.0, passes: int = 8
-) -> Callable[[Any, Values, Values], tuple[Any, Any]]:
+) -> Step:
     """Return the backward-Euler step of a model.
 
     Parameters

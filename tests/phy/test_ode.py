@@ -188,6 +188,14 @@ class TestBadInput:
         with pytest.raises(ValueError, match="substeps must be at least 1, found 0"):
             Reservoir(substeps=0)
 
+    def test_no_residual(self) -> None:
+        class Forgetful(Reservoir):
+            Flux = Store
+
+        message = r"last flux of Forgetful must be 'residual', .*found \['S'\]; add it"
+        with pytest.raises(ValueError, match=message):
+            Forgetful()
+
     @pytest.mark.parametrize("package", list(PACKAGES))
     def test_missing_package(self, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, package, None)
