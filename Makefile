@@ -1,6 +1,8 @@
-# make run | test | test-slurm | lint | bench | docs | config ; pip uses whatever index the user has configured
-.PHONY: run test test-slurm lint bench docs config
+# make install | run | test | test-slurm | lint | bench | docs | config ; pip uses whatever index the user has configured
+.PHONY: install run test test-slurm lint bench docs config
 BIN := .venv/bin
+
+install: .venv/.installed
 
 run: .venv/.installed
 	$(BIN)/snakemake --profile profiles/local

@@ -7,7 +7,7 @@ arguments; `runs`, above, takes file names.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +15,7 @@ import torch
 
 from dmg import config as schema
 from dmg.build_model import Statistics, build_handler
-from dmg.config import Experiment, digest
+from dmg.config import Experiment, digest, flat, resolved
 from dmg.data.loader import DataLoader, open_loader
 from dmg.data.sampler import DataSampler, tile
 from dmg.data.splits import read_splits, select
@@ -23,6 +23,7 @@ from dmg.distributed import device
 from dmg.handler import ModelHandler
 from dmg.losses import LOSSES, Loss
 from dmg.phy import MODELS
+from dmg.trackers import MLflow, TensorBoard, Tracker
 from dmg.train import Trainer
 from dmg.validation import Validation
 
@@ -85,7 +86,7 @@ def build_trainer(
 ) -> Trainer:
     """Trainer of one fold and seed; `seed` sets the first weights and all draws."""
     splits = read_splits(preprocessed / "splits.csv")
-    train = experiment.train
+    train, identity = experiment.train, training_digest(experiment, preprocessed)
     torch.manual_seed(seed)
     handler = build_handler(experiment, statistics).to(device())
     loss = build_loss(experiment, loader, statistics)
@@ -107,7 +108,33 @@ def build_trainer(
         validate_every=train.validate_every,
         patience=train.patience,
         checkpoint_minutes=train.checkpoint_minutes,
-        digest=training_digest(experiment, preprocessed),
+        digest=identity,
+        trackers=build_trackers(experiment, run_dir, fold, seed, identity),
+    )
+
+
+def build_trackers(
+    experiment: Experiment, run_dir: Path, fold: str, seed: int, identity: str
+) -> list[Tracker]:
+    """Build the records of a training besides `metrics.jsonl`."""
+    run, folder = f"{fold}/seed{seed}", run_dir.absolute()
+    builders: dict[str, Callable[[], Tracker]] = {
+        "tensorboard": lambda: TensorBoard(run_dir),
+        "mlflow": lambda: _mlflow(experiment, folder, run, identity),
+    }
+    return [builders[name]() for name in experiment.train.trackers]
+
+
+def _mlflow(experiment: Experiment, run_dir: Path, run: str, identity: str) -> MLflow:
+    """Run in the store of its experiment, where the run folder is `<experiment>/<fold>/<seed>`."""
+    fold, _, _ = run.partition("/")
+    folder = run_dir.parent.parent if run_dir.parent.name == fold else run_dir
+    return MLflow(
+        folder / "mlruns",
+        experiment=folder.name,
+        run=run,
+        parameters=dict(flat(resolved(experiment))),
+        key=(str(run_dir), identity),
     )
 
 

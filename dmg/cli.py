@@ -203,6 +203,26 @@ def report(
     )
 
 
+@app.command()
+def status(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run or results folders.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
+) -> None:
+    """Say how trainings stand: state, epoch, loss, speed, time left, job, checkpoint, error."""
+    from rich.console import Console
+
+    from dmg import status
+
+    statuses = status.read_statuses(status.find_runs(runs))
+    console = Console()
+    if as_json:
+        print(status.as_json(statuses))
+    elif console.is_terminal:
+        console.print(status.as_table(statuses))
+    else:
+        print(status.as_lines(statuses))
+
+
 # ---------------------------------------------------------------------------------- configuration
 
 

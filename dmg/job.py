@@ -26,9 +26,10 @@ import torch
 
 from dmg import distributed
 from dmg.denormals import flush_denormals
-from dmg.errors import one_line
+from dmg.errors import described, is_expected
 from dmg.files import atomic
 from dmg.interrupt import INTERRUPTED, Interrupted, leave_on_signal
+from dmg.run_files import DONE, LOCK
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class TrainJob:
     def is_done(self) -> bool:
         """Whether a finished training of this configuration is there."""
         try:
-            done = json.loads((self.run_dir / "done.json").read_text(encoding="utf-8"))
+            done = json.loads((self.run_dir / DONE).read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):
             return False
         return self.output.exists() and done.get("digest") == self.digest
@@ -157,10 +158,7 @@ class _EndNote:
         if isinstance(error, Interrupted):
             note["status"] = INTERRUPTED
         elif error is not None:
-            expected = isinstance(error, ValueError | OSError)
-            line = one_line(error)
-            text = line if expected else f"{type(error).__name__}: {line}"
-            note |= {"status": 1, "error": text, "expected": expected}
+            note |= {"status": 1, "error": described(error), "expected": is_expected(error)}
         with atomic(self._folder / f"end-{self._rank}.json") as temporary:
             temporary.write_text(json.dumps(note), encoding="utf-8")
 
@@ -172,7 +170,7 @@ def _only_trainer(run_dir: Path) -> Iterator[None]:
     That may be one whose launcher was killed. The system frees the lock of a process that dies.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    with (run_dir / ".lock").open("w") as file:
+    with (run_dir / LOCK).open("w") as file:
         waiting = False
         while not distributed.broadcast(distributed.is_main() and _try_lock(file)):
             if distributed.is_main() and not waiting:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import track
-
-from dmg.files import atomic
 
 Line = dict[str, Any]
 
@@ -43,13 +39,6 @@ class Progress:
         return Progress(self.epoch + 1, best=self.best, waited=self.waited, history=history)
 
 
-def write_metrics(path: Path, history: list[Line]) -> None:
-    """Write all lines anew, so that a resumed run leaves exactly one line an epoch."""
-    with atomic(path) as temporary:
-        text = "".join(json.dumps(line) + "\n" for line in history)
-        temporary.write_text(text, encoding="utf-8")
-
-
 def describe(line: Line, epochs: int) -> str:
     """One epoch as a line of the log."""
     validation = "" if line["validation"] is None else f", validation {line['validation']:.5g}"
@@ -66,9 +55,12 @@ def bar(steps: Iterable[int], title: str) -> Iterable[int]:
     return track(steps, title, console=Console(stderr=True), transient=True)
 
 
-def peak_memory_mb(device: torch.device) -> float:
-    """Largest memory of this process so far: of the GPU if it is on one, else resident [MB]."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
+def peak_memory(device: torch.device) -> dict[str, float | None]:
+    """Largest memory of this process so far: resident, and on its GPU if it has one [MB]."""
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    on_gpu = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    return {
+        "peak_memory_mb": round(resident / 1e6, 1),
+        "peak_gpu_memory_mb": None if on_gpu is None else round(on_gpu / 1e6, 1),
+    }

@@ -20,6 +20,7 @@ from dmg.files import atomic
 from dmg.handler import ModelHandler
 from dmg.phy import MODELS
 from dmg.predict import predict as predict_all
+from dmg.run_files import CONFIG, DONE
 
 PROVENANCE = ("digest", "fold", "seed", "version", "commit")
 """What the prediction repeats of the trained model's file."""
@@ -49,7 +50,8 @@ def train(config: Path, store: Path, preprocessed: Path, fold: str, seed: str, m
         experiment, loader, mine, preprocessed, fold, seed_number(seed), run_dir
     )
     if is_main():
-        write_config(experiment, run_dir / "config.yaml")
+        (run_dir / DONE).unlink(missing_ok=True)  # of an earlier configuration
+        write_config(experiment, run_dir / CONFIG)
     history = trainer.fit()
     if is_main():
         about = {"digest": trainer.digest, "fold": fold, "seed": seed, "epochs": len(history)}
@@ -57,7 +59,7 @@ def train(config: Path, store: Path, preprocessed: Path, fold: str, seed: str, m
             model, trainer.handler, config=resolved(experiment), digest=trainer.digest,
             statistics=mine, fold=fold, seed=seed,
         )  # fmt: skip
-        with atomic(run_dir / "done.json") as temporary:
+        with atomic(run_dir / DONE) as temporary:
             temporary.write_text(json.dumps(about) + "\n", encoding="utf-8")
 
 

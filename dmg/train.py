@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,7 +25,9 @@ from dmg.data.sampler import DataSampler, part
 from dmg.gradient import add_gradient
 from dmg.interrupt import Interrupted, StopRequest
 from dmg.losses import Loss, Sums
-from dmg.progress import Line, Progress, bar, describe, peak_memory_mb, write_metrics
+from dmg.progress import Line, Progress, bar, describe, peak_memory
+from dmg.run_files import CHECKPOINTS, METRICS
+from dmg.trackers import Record, Tracker
 from dmg.validation import Loader, read
 
 log = logging.getLogger(__name__)
@@ -69,6 +71,8 @@ class Trainer:
         Longest time between two checkpoints [min]; there is one after every epoch too.
     digest
         Digest of the configuration; checkpoints of another one are not used.
+    trackers
+        Records beside `metrics.jsonl`, which rank 0 keeps.
     """
 
     handler: nn.Module
@@ -88,12 +92,14 @@ class Trainer:
     patience: int | None = None
     checkpoint_minutes: float = 10.0
     digest: str = ""
+    trackers: Sequence[Tracker] = ()
 
     def __post_init__(self) -> None:
         self.progress = Progress()
         self._device = distributed.device_of(self.handler)
         self.loss.to(self._device)
-        self._checkpoints = Checkpoints(self.run_dir / "checkpoints", self.digest)
+        self._checkpoints = Checkpoints(self.run_dir / CHECKPOINTS, self.digest)
+        self._record = Record(self.run_dir / METRICS, self.trackers)
         self._parameters = [p for p in self.handler.parameters() if p.requires_grad]
         self._saved_at = time.monotonic()
         self._request = StopRequest()  # to this process
@@ -114,12 +120,13 @@ class Trainer:
         Interrupted
             After SIGTERM or SIGUSR2, with a checkpoint saved.
         """
-        self._resume()
-        with self._request:
-            while not self._finished():
-                if self._stopping:
-                    self._leave()
-                self._run_epoch()
+        with self._record:
+            self._resume()
+            with self._request:
+                while not self._finished():
+                    if self._stopping:
+                        self._leave()
+                    self._run_epoch()
         self._restore_best()
         return self.progress.history
 
@@ -212,7 +219,8 @@ class Trainer:
             "best": progress.best,
             "steps": steps,
             "samples_per_second": round(steps * self.sampler.batch_size / progress.seconds, 2),
-            "peak_memory_mb": round(peak_memory_mb(self._device), 1),
+            **peak_memory(self._device),
+            "time": round(time.time(), 3),
         }
 
     def _validate(self) -> float | None:
@@ -262,7 +270,7 @@ class Trainer:
             "progress": vars(self.progress),
         }
         self._checkpoints.save(self.progress.epoch, self.progress.step, state)
-        write_metrics(self.run_dir / "metrics.jsonl", self.progress.history)
+        self._record.write(self.progress.history)
 
     def _resume(self) -> None:
         """Take up the newest checkpoint; without one, all start from rank 0's weights."""
@@ -270,6 +278,7 @@ class Trainer:
         if distributed.is_main():
             self._checkpoints.clean()
             state = self._checkpoints.newest()
+            self._record.begin(state["progress"]["history"] if state else [])
         state = distributed.broadcast(state)
         if state is None:
             distributed.broadcast_module(self.handler)

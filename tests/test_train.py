@@ -20,7 +20,7 @@ from dmg.validation import Validation
 
 KEYS = {
     "epoch", "loss", "validation", "learning_rate", "seconds", "best", "steps",
-    "samples_per_second", "peak_memory_mb",
+    "samples_per_second", "peak_memory_mb", "peak_gpu_memory_mb", "time",
 }  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def assert_equal(one, two):
 
 
 def without_time(history):
-    clock = {"seconds", "samples_per_second", "peak_memory_mb"}
+    clock = {"seconds", "samples_per_second", "peak_memory_mb", "time"}
     return [{k: v for k, v in line.items() if k not in clock} for line in history]
 
 
@@ -58,6 +58,8 @@ def test_one_line_of_metrics_an_epoch(tmp_path):
     assert history[-1]["best"] == min(line["validation"] for line in history)
     assert history[0]["steps"] == 10
     assert history[0]["peak_memory_mb"] > 10
+    assert history[0]["peak_gpu_memory_mb"] is None  # not on a GPU
+    assert history[0]["time"] <= history[2]["time"] <= time.time()
 
 
 def test_without_validation_the_last_weights_stay(tmp_path):

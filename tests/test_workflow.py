@@ -268,7 +268,8 @@ def test_another_seed_trains_that_seed_only(finished: Path) -> None:
 
 @pytest.mark.parametrize("key", sorted(set(RESOURCES) - {"seeds"}))
 def test_changed_resources_rerun_no_training(finished: Path, key: str) -> None:
-    with changed(finished, "train", key, value=2):
+    value = ["tensorboard"] if key == "trackers" else 2
+    with changed(finished, "train", key, value=value):
         assert set(planned(snakemake(finished, "-n"))) == {"report", "all"}
 
 

@@ -10,7 +10,7 @@ from dmg.config.base import Period, Section
 from dmg.config.data import Data, Product, PubSplit, Split, Synthetic, TemporalSplit
 from dmg.config.evaluate import Evaluate, Metric
 from dmg.config.files import Experiment, Run
-from dmg.config.loading import digest, load_experiment, parse, read_yaml, resolved
+from dmg.config.loading import digest, flat, load_experiment, parse, read_yaml, resolved
 from dmg.config.model import GammaUnitHydrograph, Model, Phy
 from dmg.config.networks import (
     EaLstm,
@@ -82,6 +82,7 @@ __all__ = [
     "Train",
     "Transformer",
     "digest",
+    "flat",
     "load_experiment",
     "parse",
     "read_yaml",

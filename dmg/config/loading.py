@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,6 +78,15 @@ def _known_keys(schema: type[Section]) -> list[str]:
 def resolved(section: Section) -> dict[str, Any]:
     """All settings of a section, defaults included, as plain JSON values."""
     return section.model_dump(mode="json", by_alias=True)
+
+
+def flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give nested settings as pairs of a key with dots, `train.epochs`, and its value."""
+    for key, value in content.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def digest(*sections: Section) -> str:

@@ -90,7 +90,7 @@ class CosineSchedule(Section):
 Schedule = Annotated[StepSchedule | CosineSchedule, Field(discriminator="name")]
 
 
-RESOURCES = ("processes", "threads", "accumulate", "seeds", "checkpoint_minutes")
+RESOURCES = ("processes", "threads", "accumulate", "seeds", "checkpoint_minutes", "trackers")
 """Settings of `train` that change how, or how often, a training runs, but not what it gives."""
 
 
@@ -131,6 +131,9 @@ class Train(Section):
     )
     checkpoint_minutes: float = Field(
         10.0, gt=0, description="Longest time between two checkpoints [min]"
+    )
+    trackers: tuple[Literal["tensorboard", "mlflow"], ...] = Field(
+        (), description="Records of the training beside metrics.jsonl, which is always there"
     )
     processes: int = Field(1, ge=1, description="Processes (ranks) of the training")
     threads: int | None = Field(None, ge=1, description="Threads a process; none: cores/processes")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from dmg.files import remove
+from dmg.errors import described
+from dmg.files import atomic, remove
 from dmg.interrupt import INTERRUPTED
 
 Ends = dict[int, dict[str, Any] | None]
@@ -69,6 +72,27 @@ def exit_status(folder: Path, processes: int, stopped: bool) -> int:
         )
     raise_failure(ends, folder)
     return max(int(end["status"]) for end in ends.values() if end is not None)
+
+
+class FailureNote:
+    """Leaves a file that says why a launch failed, for whoever asks later; the next removes it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception):  # neither ctrl-C nor an exit
+            with atomic(self._path) as temporary:
+                note = {"error": described(error), "time": time.time()}
+                temporary.write_text(json.dumps(note), encoding="utf-8")
 
 
 def kill_leftovers(folder: Path, processes: int) -> None:

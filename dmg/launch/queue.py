@@ -9,12 +9,6 @@ from collections.abc import Sequence
 
 from dmg.launch.log import say
 
-ALIVE = frozenset({
-    "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING",
-    "RESIZING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "STAGE_OUT",
-    "RESV_DEL_HOLD", "REVOKED",
-})  # fmt: skip
-"""States of a job that has not ended for good."""
 AGAIN_SECONDS = 5.0
 UNKNOWN = "UNKNOWN"
 

@@ -24,6 +24,8 @@ from dmg.launch.ends import lost, raise_failure, read_ends
 from dmg.launch.log import Log, say
 from dmg.launch.options import SlurmOptions
 from dmg.launch.submission import Submitted, find, forget, submit
+from dmg.run_files import CHECKPOINTS, LAUNCHER_LOCK
+from dmg.status.queue import ALIVE
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 ASK_SECONDS = (1.0, 15.0)
@@ -121,7 +123,7 @@ class _Watch:
         if changed:
             why = f" ({reason})" if self.state == "PENDING" else ""
             say(f"job {self._job_id}: {self.state.lower()}{why}")
-        over = self.state not in queue.ALIVE
+        over = self.state not in ALIVE
         self._wait = ASK_SECONDS[0] if changed or over else min(1.5 * self._wait, ASK_SECONDS[1])
         self._next = time.monotonic() + self._wait
         return over and not changed
@@ -145,13 +147,13 @@ def _leave(job: TrainJob, submitted: Submitted, detach: bool) -> int:
 
 def _progress(job: TrainJob) -> list[str]:
     """Names of the checkpoints, which tell how far a training is."""
-    return sorted(path.name for path in (job.run_dir / "checkpoints").glob("*"))
+    return sorted(path.name for path in (job.run_dir / CHECKPOINTS).glob("*"))
 
 
 @contextmanager
 def _only_launcher(run_dir: Path, request: StopRequest) -> Iterator[bool]:
     """Wait until no other launcher follows the run; gives false if asked to stop before."""
-    with (run_dir / ".launcher.lock").open("w") as file:
+    with (run_dir / LAUNCHER_LOCK).open("w") as file:
         told = False
         while not request.asked:
             try:

@@ -15,10 +15,11 @@ from dmg.build import training_digest
 from dmg.config import load_experiment
 from dmg.files import remove
 from dmg.job import TrainJob
-from dmg.launch.ends import exit_status
+from dmg.launch.ends import FailureNote, exit_status
 from dmg.launch.here import run_children, run_local
 from dmg.launch.options import SlurmOptions
 from dmg.launch.slurm import run_slurm
+from dmg.run_files import FAILURE, JOBS
 
 LAUNCHERS = ("local", "inline", "slurm")
 
@@ -95,11 +96,16 @@ def launch(job: TrainJob, launcher: str = "local", slurm: SlurmOptions | None = 
     if launcher not in LAUNCHERS:
         raise ValueError(f"--launcher: expected one of {', '.join(LAUNCHERS)}, found '{launcher}'")
     job.run_dir.mkdir(parents=True, exist_ok=True)
+    with FailureNote(job.run_dir / FAILURE):
+        return _run(job, launcher, slurm)
+
+
+def _run(job: TrainJob, launcher: str, slurm: SlurmOptions | None) -> int:
     if launcher == "slurm":
         return run_slurm(job, slurm or SlurmOptions())
     if launcher == "inline" and job.processes == 1:
         return job.run(0)
-    folder = job.run_dir / "jobs" / uuid.uuid4().hex[:8]
+    folder = job.run_dir / JOBS / uuid.uuid4().hex[:8]
     job = replace(job, cuda_devices=os.environ.get("CUDA_VISIBLE_DEVICES"))
     stopped = (run_children if launcher == "inline" else run_local)(job, folder)
     status = exit_status(folder, job.processes, stopped)

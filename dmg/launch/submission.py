@@ -20,8 +20,9 @@ from dmg.job import TrainJob
 from dmg.launch import queue
 from dmg.launch.log import say
 from dmg.launch.options import SlurmOptions
+from dmg.run_files import JOBS, SLURM_JOB
+from dmg.status.queue import ALIVE
 
-MEMORY = "slurm_job.json"
 MANY = 10_000  # requeues that submitit would count
 NOTICE_SECONDS = 120
 """Time before the limit at which a job is told to save; Slurm may tell it up to 60 s early."""
@@ -42,7 +43,7 @@ def fingerprint(job: TrainJob) -> str:
 def submit(job: TrainJob, options: SlurmOptions) -> Submitted:
     """Submit a job, and remember it in its run folder."""
     name = fingerprint(job)
-    folder = job.run_dir / "jobs" / name
+    folder = job.run_dir / JOBS / name
     remove(folder)  # notes of an earlier job
     executor = _executor(job, options, folder, name)
     job_id = None
@@ -100,10 +101,10 @@ def find(job: TrainJob) -> Submitted | None:
 
     One of another configuration is ended first: it would write into the same folder.
     """
-    name, folder = fingerprint(job), job.run_dir / "jobs" / fingerprint(job)
+    name, folder = fingerprint(job), job.run_dir / JOBS / fingerprint(job)
     known = _remembered(job)
     job_id = known.get("job_id") or queue.find(name)
-    if job_id is None or queue.state(job_id)[0] not in queue.ALIVE:
+    if job_id is None or queue.state(job_id)[0] not in ALIVE:
         job_id = queue.find(name)
     elif known.get("name", name) != name:
         say(f"job {job_id} trains an earlier configuration: it is ended")
@@ -117,13 +118,13 @@ def find(job: TrainJob) -> Submitted | None:
 
 
 def _remember(job: TrainJob, job_id: str) -> None:
-    with atomic(job.run_dir / MEMORY) as temporary:
+    with atomic(job.run_dir / SLURM_JOB) as temporary:
         temporary.write_text(json.dumps({"job_id": job_id, "name": fingerprint(job)}))
 
 
 def _remembered(job: TrainJob) -> dict[str, str]:
     try:
-        known: dict[str, str] = json.loads((job.run_dir / MEMORY).read_text())
+        known: dict[str, str] = json.loads((job.run_dir / SLURM_JOB).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
     return known
@@ -131,8 +132,8 @@ def _remembered(job: TrainJob) -> dict[str, str]:
 
 def forget(job: TrainJob) -> None:
     """Clear what a job that is over has left."""
-    remove(job.run_dir / MEMORY)
-    remove(job.run_dir / "jobs" / fingerprint(job))
+    remove(job.run_dir / SLURM_JOB)
+    remove(job.run_dir / JOBS / fingerprint(job))
 
 
 @contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from dmg.config import flat
 from dmg.metrics import METRICS
 from dmg.plots import unit_text
 from dmg.report.evidence import HELD_OUT, TRAINED, attributes_of, by_group
@@ -101,7 +102,10 @@ def basin_rows(
 def setting_rows(settings: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     """Arrange settings by section as dotted keys and printed values."""
     return {
-        section: list(_flat(content)) if isinstance(content, Mapping) else [("", _printed(content))]
+        section: [
+            (key, _printed(value))
+            for key, value in (flat(content) if isinstance(content, Mapping) else [("", content)])
+        ]
         for section, content in settings.items()
     }
 
@@ -186,14 +190,6 @@ def _counted(number: int, noun: str, plural: str = "") -> str:
 
 def _number(value: float, unit: str) -> Cell:
     return Cell(shown(value, unit), f"{value:.6g}" if math.isfinite(value) else "")
-
-
-def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in content.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", _printed(value)
 
 
 def _printed(value: Any) -> str:
