@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,17 @@ def describe(line: Line, epochs: int) -> str:
     return (
         f"epoch {line['epoch']}/{epochs}: loss {line['loss']:.5g}{validation},"
         f" {line['seconds']:.1f} s, {line['samples_per_second']:.3g} windows/s"
+    )
+
+
+def not_finite(epoch: int, step: int, loss: float, norm: float, basins: Sequence[str]) -> str:
+    """Say that a loss, or the norm of its gradient, is not finite, and where to look."""
+    what = f"loss is {loss}" if not math.isfinite(loss) else f"norm of its gradient is {norm}"
+    shown = ", ".join(basins[:20]) + (f" and {len(basins) - 20} more" if basins[20:] else "")
+    return (
+        f"epoch {epoch}, step {step}: expected a finite loss, but the {what}; basins of"
+        f" the batch: {shown}; lower train.optimizer.learning_rate, set train.clip_norm or"
+        " look at the data of these basins"
     )
 
 

@@ -25,7 +25,7 @@ from dmg.data.sampler import DataSampler, part
 from dmg.gradient import add_gradient
 from dmg.interrupt import Interrupted, StopRequest
 from dmg.losses import Loss, Sums
-from dmg.progress import Line, Progress, bar, describe, peak_memory
+from dmg.progress import Line, Progress, bar, describe, not_finite, peak_memory
 from dmg.run_files import CHECKPOINTS, METRICS
 from dmg.trackers import Record, Tracker
 from dmg.validation import Loader, read
@@ -173,16 +173,10 @@ class Trainer:
     def _check_finite(self, loss: float, norm: float) -> None:
         if math.isfinite(loss) and math.isfinite(norm):
             return
-        what = f"loss is {loss}" if not math.isfinite(loss) else f"norm of its gradient is {norm}"
         epoch, step = self.progress.epoch, self.progress.step
         rows = sorted(set(self.sampler.windows(epoch, step).basins.tolist()))
-        names = [str(self.loader.basin_ids[row]) for row in rows]
-        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if names[20:] else "")
-        raise ValueError(
-            f"epoch {epoch}, step {step + 1}: expected a finite loss, but the {what}; basins of"
-            f" the batch: {shown}; lower train.optimizer.learning_rate, set train.clip_norm or"
-            " look at the data of these basins"
-        )
+        basins = [str(self.loader.basin_ids[row]) for row in rows]
+        raise ValueError(not_finite(epoch, step + 1, loss, norm, basins))
 
     def _batches(self, epoch: int, first: int) -> Generator[list[Batch]]:
         """Give the batches of the steps left; the next one is read while one is trained on."""
