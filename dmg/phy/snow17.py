@@ -51,13 +51,11 @@ SIX_HOURS = 4.0
 """Steps of 6 h in a day."""
 SNEW, RMIN = 1.5 * 24, 0.25 * 24
 """Snowfall that sets the antecedent temperature; rain that melts by energy balance [mm d-1]."""
-STEFAN = 0.0612 * 24
-"""Stefan-Boltzmann constant [mm (100 K)-4 d-1]."""
+STEFAN = 0.0612 * 24  # Stefan-Boltzmann constant [mm (100 K)-4 d-1]
 DAY_ANGLE = 2 * 3.1416 / 366
 """Angle of a day in the year [rad], with as many digits as the Weather Service takes."""
 WE_MIN = 1e-4
 """Pack below which attenuation is held constant [mm]: the slope of its power has no bound."""
-
 
 Pair = tuple[Tensor, Tensor]
 MAX_PARTS = 32
@@ -107,7 +105,7 @@ def step(
     # Surface: heat exchange and melt, of a full cover at first
     MF = melt_factor(forcing, p)
     CNHS = MF / p["MFMAX"] * p["NMF"] * SIX_HOURS * (TINDEX - TA.clamp(max=0))
-    TINDEX = (TINDEX + (1 - (1 - p["TIPM"]) ** 4) * (TA - TINDEX)).clamp(max=0)
+    TINDEX = (TINDEX + (1 - ((1 - p["TIPM"]) ** 2) ** 2) * (TA - TINDEX)).clamp(max=0)
     M = torch.where(
         rain > RMIN,
         rain_on_snow(TA, forcing["elevation"], p["UADJ"]),
@@ -196,7 +194,7 @@ def melt_factor(forcing: Mapping[str, Tensor], p: Mapping[str, Tensor]) -> Tenso
 
 def rain_on_snow(TA: Tensor, elevation: Tensor, UADJ: Tensor) -> Tensor:
     """Melt by radiation, vapour and warm air under rain, at 90 % humidity [mm d-1]."""
-    height = (elevation / 100).clamp(min=0)
+    height = (elevation / 100).clamp(min=1e-9)  # its power needs a logarithm
     PA = 33.86 * (29.9 - 0.335 * height + 0.00022 * height**2.4)
     ea = 0.9 * 2.7489e8 * torch.exp(-4278.63 / (TA + 242.792))
     kelvin = (TA + 273) / 100
@@ -222,12 +220,12 @@ def routed(
     _, hours = while_loop(lambda c, of: c[0] <= of[0], lag, start, (n, ratio), MAX_PARTS)
     lagged = torch.where(lags, hours / (24 * n) * excess, 0.0)
 
-    # Attenuation: 24 hourly shares R1 of what is stored, a geometric series
+    # Attenuation: 24 hourly shares R1 = 1 / (1 + stays) of what is stored, a geometric series
     inflow = EXLAG + (excess - lagged)
-    depth, pack = inflow / 24 / (25.4 * AESC), WE.clamp(min=WE_MIN) / (25.4 * AESC)
-    R1 = 1 / (1 + 5 * torch.exp(-(500 * depth / pack**1.3).clamp(max=150)))
-    left = (1 - R1) ** 24
-    kept = STORGE * left + inflow / 24 * (1 - R1) * (1 - left) / R1
+    hourly, pack = inflow / 24, WE.clamp(min=WE_MIN)
+    stays = 5 * torch.exp(-(500 * hourly / pack * (25.4 * AESC / pack) ** 0.3).clamp(max=150))
+    left = ((((stays / (1 + stays)) ** 3) ** 2) ** 2) ** 2  # each a multiplication
+    kept = STORGE * left + hourly * stays * (1 - left)
     kept = torch.where((STORGE + inflow < 0.1) | (kept <= 0.001), 0.0, kept)
     return STORGE + inflow - kept, kept, lagged
 
