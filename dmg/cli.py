@@ -41,6 +41,13 @@ class Launcher(StrEnum):
     slurm = "slurm"
 
 
+class Dask(StrEnum):
+    """Where the workers of Dask run."""
+
+    local = "local"
+    slurm = "slurm"
+
+
 class OnInterrupt(StrEnum):
     """What becomes of a Slurm job when its launcher is asked to stop."""
 
@@ -52,6 +59,9 @@ Config = Annotated[Path, typer.Option("--config", help="Experiment file (YAML)."
 Store = Annotated[Path, typer.Option("--store", help="Extracted store (Zarr).")]
 Preprocessed = Annotated[Path, typer.Option("--preprocess", help="Folder that preprocess wrote.")]
 Out = Annotated[Path, typer.Option("--out", help="File or folder to write.")]
+SlurmItems = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="What a Slurm job asks for.")
+]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Configuration file (YAML).")]
 Root = Annotated[Path, typer.Option("--data-root", help="Folder of raw datasets.")]
 AnyRoot = Annotated[Path, typer.Option(envvar="DMG_DATA_ROOT", help="Folder of raw datasets.")]
@@ -101,12 +111,21 @@ def merge(store: Store) -> None:
 
 
 @app.command()
-def preprocess(config: Config, store: Store, out: Out) -> None:
+def preprocess(
+    config: Config,
+    store: Store,
+    out: Out,
+    dask: Annotated[Dask, typer.Option(help="Where Dask's workers run.")] = Dask.local,
+    slurm: SlurmItems = None,
+) -> None:
     """Derive PET and runoff depth, split, and compute statistics of the training data."""
     from dmg.config import load_experiment
     from dmg.verbs import preprocess
 
-    preprocess(load_experiment(config), store, out)
+    if slurm and dask is Dask.local:
+        raise ValueError("--slurm: expected only with --dask slurm; add it or leave --slurm out")
+    jobs = (slurm or []) if dask is Dask.slurm else None
+    preprocess(load_experiment(config), store, out, jobs)
 
 
 @app.command()
@@ -120,9 +139,7 @@ def train(
     launcher: Annotated[Launcher, typer.Option(help="Where to run.")] = Launcher.local,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes (ranks).")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of each process.")] = None,
-    slurm: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="What a Slurm job asks for.")
-    ] = None,
+    slurm: SlurmItems = None,
     on_interrupt: Annotated[
         OnInterrupt, typer.Option(help="What becomes of a Slurm job when this command stops.")
     ] = OnInterrupt.cancel,

@@ -69,13 +69,20 @@ def named_basins(experiment: Experiment) -> list[str] | None:
     return read_basins(basins) if isinstance(basins, Path) else list(basins)
 
 
-def preprocess(experiment: Experiment, store: Path, out: Path) -> None:
-    """Write splits, statistics and derived series of an experiment into the folder `out`."""
+def preprocess(
+    experiment: Experiment, store: Path, out: Path, slurm: Sequence[str] | None = None
+) -> None:
+    """Write splits, statistics and derived series of an experiment into the folder `out`.
+
+    `slurm` (`KEY=VALUE` of `SlurmWorkers`): by jobs of Slurm; none: by processes of this machine.
+    """
     from dmg.data.basins import match_basins
     from dmg.data.preprocess import preprocess as process
     from dmg.data.store import open_store
+    from dmg.data.workers import SlurmWorkers
 
     data = experiment.data
+    workers = None if slurm is None else SlurmWorkers.parse(slurm)
     available = [str(basin) for basin in open_store(store)["basin"].values]
     named = named_basins(experiment)
     basins = available if named is None else match_basins(named, available, "data.basins")
@@ -89,6 +96,7 @@ def preprocess(experiment: Experiment, store: Path, out: Path) -> None:
         log_forcings=data.log_forcings,
         target=data.target,
         pet=data.pet,
+        workers=workers,
     )
 
 

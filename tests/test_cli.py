@@ -101,6 +101,17 @@ def test_extract_wants_init_or_a_part(
     assert capsys.readouterr().err.count("expected either --init or --part") == 2
 
 
+def test_options_of_jobs_are_for_jobs_and_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, out = str(tmp_path / "x.zarr"), str(tmp_path / "p")
+    command = ["preprocess", "--config", DEMO, "--store", store, "--out", out, "--slurm", "node=2"]
+    assert call(monkeypatch, *command) == 1
+    assert "--slurm: expected only with --dask slurm" in capsys.readouterr().err
+    assert call(monkeypatch, *command, "--dask", "slurm") == 1
+    assert "--slurm: expected KEY=VALUE with a key of ['account'," in capsys.readouterr().err
+
+
 def test_models_are_listed_and_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from dmg.config import RESOURCES, load_experiment
+from dmg.data.workers import SlurmWorkers
 from dmg.launch import SlurmOptions
 
 ROOT = Path(__file__).parent.parent
@@ -86,12 +88,16 @@ def test_every_shipped_experiment_has_a_plan(project: Path, name: str) -> None:
 
 
 def test_all_shipped_experiments_run_together_and_share_stores(project: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     jobs = planned(snakemake(project, "-n", "--config", f"experiments={json.dumps(SHIPPED)}"))
-    datasets = {
-        load_experiment(ROOT / f"config/experiments/{name}.yaml").data.dataset for name in SHIPPED
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 5
+    stores = {
+        load_experiment(ROOT / f"config/experiments/{name}.yaml").data.store_name
+        for name in SHIPPED
     }
     assert jobs["report"] == len(SHIPPED)
-    assert jobs["merge"] == len(datasets)
+    assert jobs["merge"] == len(stores) < len(SHIPPED)
 
 
 def test_folds_and_seeds_are_trained_one_by_one(tmp_path: Path) -> None:
@@ -136,11 +142,23 @@ def test_a_training_asks_the_cluster_for_what_the_profile_says(tmp_path: Path) -
     assert "runtime=30" in given
 
 
-def test_the_profile_names_every_option_of_the_launcher() -> None:
+def test_preprocessing_asks_the_cluster_for_what_the_profile_says(tmp_path: Path) -> None:
+    (tiny_project(tmp_path) / "slurm").symlink_to(ROOT / "profiles/slurm")
+    asked = {"dask": "slurm", "slurm_partition": "cpu", "dask_jobs": 8, "dask_interface": "ib0"}
+    resources = [f"preprocess:{key}={value}" for key, value in asked.items()]
+    result = snakemake(tmp_path, "-n", "-p", "--profile", "slurm", "--set-resources", *resources)
+    assert planned(result)["preprocess"] == 1
+    line = next(line for line in result.stdout.splitlines() if "dmg preprocess" in line)
+    given = set(re.findall(r"--(?:slurm|dask) (\S+)", line))
+    assert given == {"slurm", "partition=cpu", "jobs=8", "interface=ib0"}
+
+
+def test_the_profile_names_every_option_of_its_jobs() -> None:
     text = (ROOT / "workflow/common.smk").read_text()
-    table = text.partition("SLURM_RESOURCES = {")[2].partition("}")[0]
-    named = set(re.findall(r'"(\w+)": ', table))
-    assert named | {"on_interrupt"} == {field.name for field in fields(SlurmOptions)}
+    for name, options in {"SLURM": SlurmOptions, "DASK": SlurmWorkers}.items():
+        table = text.partition(f"{name}_RESOURCES = {{")[2].partition("}")[0]
+        named = set(re.findall(r'"(\w+)": ', table))
+        assert named == {field.name for field in fields(options)} - {"on_interrupt"}
     assert (ROOT / "slurm").resolve() == ROOT / "profiles/slurm"
 
 

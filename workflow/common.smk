@@ -28,6 +28,19 @@ SLURM_RESOURCES = {
     "setup": "setup",
     "python": "python",
 }
+# The same of the jobs in which Dask preprocesses, beside the rule's own job.
+DASK_RESOURCES = {
+    "account": "slurm_account",
+    "partition": "slurm_partition",
+    "constraint": "constraint",
+    "qos": "qos",
+    "jobs": "dask_jobs",
+    "mem_mb": "dask_mem_mb",
+    "runtime": "dask_runtime",
+    "interface": "dask_interface",
+    "setup": "setup",
+    "python": "python",
+}
 RESERVED = {"benchmarks", "raw", "stores"}
 
 # The interpreter that runs Snakemake runs the jobs too. Zarr warns of the timestamp that Snakemake
@@ -174,13 +187,24 @@ def cluster_options(wildcards, resources) -> str:
     """What the profile asks of the cluster for a training, as options of `dmg train`."""
     if resources.launcher != "slurm":
         return ""
-    asked = {key: resources.get(name) for key, name in SLURM_RESOURCES.items()}
-    options = [f"--slurm {shlex.quote(f'{k}={v}')}" for k, v in asked.items() if v]
+    options = slurm_items(resources, SLURM_RESOURCES)
     if resources.get("processes"):
         options.append(f"--processes {resources.processes}")
     if resources.get("on_interrupt"):
         options.append(f"--on-interrupt {resources.on_interrupt}")
     return " ".join(options)
+
+
+def dask_options(wildcards, resources) -> str:
+    """What the profile asks of the cluster for preprocessing, as options of `dmg preprocess`."""
+    if resources.dask != "slurm":
+        return ""
+    return " ".join(["--dask slurm", *slurm_items(resources, DASK_RESOURCES)])
+
+
+def slurm_items(resources, names: dict[str, str]) -> list[str]:
+    asked = {key: resources.get(name) for key, name in names.items()}
+    return [f"--slurm {shlex.quote(f'{k}={v}')}" for k, v in asked.items() if v]
 
 
 def train_threads(wildcards) -> int:

@@ -13,14 +13,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 import zarr
-from dask.base import compute
-from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from dmg.data.basins import match_basins
@@ -36,6 +33,7 @@ from dmg.data.statistics import (
 )
 from dmg.data.store import open_store
 from dmg.data.variables import DERIVED
+from dmg.data.workers import SlurmWorkers, compute_all
 from dmg.data.zarrs import consolidate
 from dmg.files import atomic
 
@@ -83,7 +81,7 @@ def preprocess(
     log_forcings: Sequence[str] = (),
     target: str = "streamflow",
     pet: Pet = "hargreaves",
-    workers: int | None = None,
+    workers: int | SlurmWorkers | None = None,
 ) -> None:
     """Write `splits.csv`, `statistics.json` and `derived.zarr` into the folder `out`.
 
@@ -104,7 +102,8 @@ def preprocess(
     pet
         Formula of potential evapotranspiration.
     workers
-        Processes of a local Dask cluster; 0: all in this process; none: as many as pay.
+        Processes of a local Dask cluster, or jobs of Slurm (whose logs are left in `out`); 0: all
+        in this process; none: as many processes as pay.
 
     Raises
     ------
@@ -123,7 +122,9 @@ def preprocess(
     with atomic(out / "derived.zarr") as derived:
         write_template(derived, dataset, basins, pet)
         recipe = Recipe(store, derived, pet, variables, frozenset(log_forcings), stride)
-        samples = _merge(_compute(recipe, list(_blocks(dataset, basins, spans)), workers))
+        blocks = [(recipe, block) for block in _blocks(dataset, basins, spans)]
+        workers = _num_workers(len(blocks)) if workers is None else workers
+        samples = _merge(compute_all(process, blocks, workers, out / "workers"))
         consolidate(derived)
         statistics = {
             fold: fold_statistics(_of(samples, members), forcings, target, table.loc[[*members]])
@@ -205,26 +206,10 @@ def _as_slice(rows: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     return slice(int(rows[0]), int(rows[-1]) + 1) if is_run else rows
 
 
-def _compute(
-    recipe: Recipe, blocks: Sequence[Block], workers: int | None
-) -> list[dict[str, dict[Span, Sample]]]:
-    """Process all blocks, in worker processes where there are any."""
-    tasks = [delayed(process)(recipe, block) for block in blocks]
-    if workers is None:
-        workers = min(os.cpu_count() or 1, len(blocks) // BLOCKS_PER_WORKER)
-        workers = 0 if workers < 2 else workers
-    if not workers:
-        return list(compute(*tasks, scheduler="synchronous"))  # type: ignore[no-untyped-call]
-    from distributed import Client, LocalCluster  # slow to import, and often not needed
-
-    with (
-        TemporaryDirectory() as scratch,
-        LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, local_directory=scratch
-        ) as cluster,
-        Client(cluster) as client,  # type: ignore[no-untyped-call]
-    ):
-        return list(client.gather(client.compute(tasks)))
+def _num_workers(num_blocks: int) -> int:
+    """Count the processes that pay; 0: none beside this one."""
+    workers = min(os.cpu_count() or 1, num_blocks // BLOCKS_PER_WORKER)
+    return 0 if workers < 2 else workers
 
 
 def _merge(parts: Sequence[dict[str, dict[Span, Sample]]]) -> dict[str, dict[Span, Sample]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from dmg.sbatch import parse_items
+
 ON_INTERRUPT = ("cancel", "detach")
 
 
@@ -66,19 +68,5 @@ class SlurmOptions:
         ValueError
             If a key is unknown or a value is no number where one belongs.
         """
-        values: dict[str, int | str] = {}
-        for item in items:
-            key, equals, value = item.partition("=")
-            known = {field.name: field.type for field in fields(cls)}
-            if not equals or key not in known:
-                raise ValueError(
-                    f"--slurm: expected KEY=VALUE with a key of {sorted(known)}, found '{item}'"
-                )
-            values[key] = _number(key, value) if known[key] == "int" else value
-        return cls(**values)  # type: ignore[arg-type]
-
-
-def _number(key: str, text: str) -> int:
-    if not text.isdigit():
-        raise ValueError(f"--slurm {key}: expected a whole number, found '{text}'")
-    return int(text)
+        types = {field.name: str(field.type) for field in fields(cls)}
+        return cls(**parse_items(items, types))  # type: ignore[arg-type]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +19,7 @@ from dmg.launch import queue
 from dmg.launch.log import say
 from dmg.launch.options import SlurmOptions
 from dmg.run_files import JOBS, SLURM_JOB
+from dmg.sbatch import without_slurm_variables
 from dmg.status.queue import ALIVE
 
 MANY = 10_000  # requeues that submitit would count
@@ -49,7 +48,7 @@ def submit(job: TrainJob, options: SlurmOptions) -> Submitted:
     job_id = None
     while job_id is None:
         try:
-            with _without_slurm_variables(), redirect_stderr(StringIO()):  # the error says it
+            with without_slurm_variables(), redirect_stderr(StringIO()):  # the error says it
                 job_id = str(executor.submit(job).job_id)
         except FailedJobError as error:
             job_id = _after_failed_submission(name, str(error))
@@ -134,15 +133,3 @@ def forget(job: TrainJob) -> None:
     """Clear what a job that is over has left."""
     remove(job.run_dir / SLURM_JOB)
     remove(job.run_dir / JOBS / fingerprint(job))
-
-
-@contextmanager
-def _without_slurm_variables() -> Iterator[None]:
-    """Hide the variables of a job in which this process runs: they would change the new one."""
-    hidden = {n: v for n, v in os.environ.items() if n.startswith(("SLURM_", "SBATCH_"))}
-    for name in hidden:
-        del os.environ[name]
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)

@@ -82,9 +82,12 @@ rule preprocess:
         "logs/preprocess/{experiment}.log",
     benchmark:
         f"{R}/benchmarks/preprocess/{{experiment}}.tsv"
+    resources:
+        dask="local",
     params:
         digest=digest("data"),
         folder=subpath(output.splits, parent=True),
+        dask=dask_options,
     shell:
-        "dmg preprocess --config {input.config} --store {input.store}"
+        "dmg preprocess --config {input.config} --store {input.store} {params.dask}"
         " --out {params.folder} > {log} 2>&1"
