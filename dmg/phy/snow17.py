@@ -105,7 +105,7 @@ def step(
     # Surface: heat exchange and melt, of a full cover at first
     MF = melt_factor(forcing, p)
     CNHS = MF / p["MFMAX"] * p["NMF"] * SIX_HOURS * (TINDEX - TA.clamp(max=0))
-    TINDEX = (TINDEX + (1 - ((1 - p["TIPM"]) ** 2) ** 2) * (TA - TINDEX)).clamp(max=0)
+    TINDEX = (TINDEX + (1 - (1 - p["TIPM"]) ** 4) * (TA - TINDEX)).clamp(max=0)
     M = torch.where(
         rain > RMIN,
         rain_on_snow(TA, forcing["elevation"], p["UADJ"]),
