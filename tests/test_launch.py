@@ -14,6 +14,7 @@ from stubs import job_trains
 from dmg.job import TrainJob
 from dmg.launch import here as launch_here
 from dmg.launch import launch
+from dmg.status import read_statuses
 
 HERE = Path(__file__).parent
 
@@ -70,6 +71,8 @@ def test_a_finished_training_is_left_alone(tmp_path, capfd):
     launch(training(tmp_path), "inline")
     assert launch(training(tmp_path), "inline") == 0
     assert "is already trained" in capfd.readouterr().err
+    (status,) = read_statuses([tmp_path])
+    assert (status.state, status.epoch) == ("done", 3)
     assert (tmp_path / "trainers.txt").read_text().count("start") == 1
 
 
@@ -106,6 +109,20 @@ def test_bug_in_a_job_names_the_log(tmp_path):
 def test_inline_error_is_the_job_s_own(tmp_path):
     with pytest.raises(ValueError, match=r"basins.txt:3: expected a basin id"):
         launch(make_job(tmp_path, "job_fails", value=3), "inline")
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("job_fails", "basins.txt:3: expected a basin id"), ("job_bug", "KeyError: 3")],
+)
+def test_a_failure_is_noted_until_the_next_launch(tmp_path, name, error):
+    with pytest.raises((ValueError, KeyError)):
+        launch(make_job(tmp_path, name, value=3), "inline")
+    (status,) = read_statuses([tmp_path])
+    assert status.state == "failed"
+    assert status.error.startswith(error)
+    assert launch(make_job(tmp_path), "inline") == 0
+    assert read_statuses([tmp_path])[0].error is None
 
 
 @pytest.mark.distributed
@@ -146,8 +163,11 @@ def test_slurm_without_slurm_is_refused(tmp_path, monkeypatch):
 def test_stop_saves_and_the_next_run_resumes(tmp_path, capfd):
     """SIGTERM to the launcher reaches the trainer; the end equals an uninterrupted training."""
 
+    states = []
+
     def stop():
         wait_for((tmp_path / "run" / "metrics.jsonl").exists)
+        states.append(read_statuses([tmp_path / "run"])[0].state)
         os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=stop)
@@ -155,6 +175,8 @@ def test_stop_saves_and_the_next_run_resumes(tmp_path, capfd):
     assert launch(training(tmp_path / "run", delay=0.05, epochs=4), "local") == 75
     thread.join()
     assert "asked to stop: a checkpoint is saved" in capfd.readouterr().err
+    states.append(read_statuses([tmp_path / "run"])[0].state)
+    assert states == ["running", "stopped"]
     assert launch(training(tmp_path / "run", epochs=4), "inline") == 0
     job_trains(tmp_path, steps=10, epochs=4, delay=0.0)
     one, two = (torch.load(p / "weights.pt") for p in (tmp_path, tmp_path / "run"))

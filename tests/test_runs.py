@@ -15,6 +15,7 @@ from dmg.config import Experiment, Phy, resolved
 from dmg.data.zarrs import open_zarr
 from dmg.phy import MODELS as MODEL_TABLE
 from dmg.routing import UnitHydrograph
+from dmg.status import read_statuses
 from tests.pretrain_encoder import CONTEXT, export, pretrain
 from tests.small import IDS, experiment, write_preprocessed, write_store
 
@@ -237,6 +238,22 @@ def test_validation_keeps_the_best_epoch(store: Path, tmp_path: Path) -> None:
     lines = [json.loads(x) for x in (model.parent / "metrics.jsonl").read_text().splitlines()]
     assert all(line["validation"] > 0 for line in lines)
     assert lines[-1]["best"] == min(line["validation"] for line in lines)
+
+
+def test_a_new_training_takes_back_that_an_earlier_one_is_done(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(make("mlp_static"), store, tmp_path).parent
+    assert read_statuses([run])[0].state == "done"
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(runs, "save_model", full)
+    config, prepared = tmp_path / "experiment.yaml", tmp_path / "preprocess"
+    with pytest.raises(OSError, match="no space left"):
+        runs.train(config, store, prepared, "all", "seed0", run / "model.pt")
+    assert read_statuses([run])[0].state == "stopped"
 
 
 def test_unknown_fold_and_seed(store: Path, tmp_path: Path) -> None:
