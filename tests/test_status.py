@@ -315,6 +315,20 @@ def test_table_for_a_terminal() -> None:
     shown = capture.get()
     for text in ("0.1235", "7 min", "12 running on node[1-2]", "seed1: Priority", "no [data]"):
         assert text in shown
+    assert shown.startswith(str(Path("demo/all").absolute()))  # once, not in every row
+    assert shown.count("demo/all") == 1
+
+
+def test_a_table_of_one_run_names_it_whole() -> None:
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(as_table([RUNNING]))
+    assert "demo/all/seed0" in capture.get()
+
+
+def test_a_table_of_runs_named_in_two_ways(tmp_path: Path) -> None:
+    table = as_table([RUNNING, RunStatus(run=str(tmp_path / "seed1"), state="done")])
+    assert table.row_count == 2
 
 
 @pytest.mark.parametrize(

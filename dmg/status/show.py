@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
@@ -26,20 +28,30 @@ def as_lines(statuses: Sequence[RunStatus]) -> str:
 
 
 def as_table(statuses: Sequence[RunStatus]) -> Table:
-    """Give a table with a row for each run, and one more for its error or reason of waiting."""
-    table = Table(box=None, pad_edge=False)
+    """Give a table with a row for each run, and below it their errors and reasons of waiting."""
+    title, names = _short_names([status.run for status in statuses])
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     for name in HEAD:
-        table.add_column(name, overflow="fold")
-    for status in statuses:
+        table.add_column(name, overflow="fold", no_wrap=name in ("run", "state"))
+    for run, status in zip(names, statuses, strict=True):
         cells = [
-            status.run, status.state, _epoch(status), _number(status.loss),
+            run, status.state, _epoch(status), _number(status.loss),
             _number(status.validation), _number(status.samples_per_second),
             _duration(status.eta_seconds), _checkpoint(status), _job(status),
         ]  # fmt: skip
         table.add_row(*map(escape, cells), style=STYLES[status.state])
-    notes = [f"{s.run}: {note}" for s in statuses if (note := s.error or s.reason)]
+    told = zip(names, statuses, strict=True)
+    notes = [f"{run}: {note}" for run, s in told if (note := s.error or s.reason)]
     table.caption, table.caption_justify = escape("\n".join(notes)) or None, "left"
     return table
+
+
+def _short_names(runs: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Folder that several runs share, and their names within it."""
+    if len(runs) < 2:
+        return None, list(runs)
+    folder = os.path.commonpath([Path(run).absolute() for run in runs])
+    return escape(folder), [os.path.relpath(run, folder) for run in runs]
 
 
 def _line(status: RunStatus) -> str:
