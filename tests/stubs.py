@@ -1,6 +1,7 @@
 """Small models, data and jobs for the tests of training; also a script that trains one."""
 
 import argparse
+import io
 import os
 import signal
 import time
@@ -166,6 +167,26 @@ def job_trains(run_dir, steps, epochs, delay):
         with notes.open("a") as file:
             file.write(f"end {os.getpid()}\n")
         (Path(run_dir) / "done.json").write_text('{"digest": "stub"}')
+
+
+def job_stays_in_a_checkpoint(run_dir, **arguments):
+    """Train; the first start of a job of Slurm stays with half of a file written."""
+    files = []
+
+    def half(state, file, save=torch.save):
+        files.append(file)
+        if len(files) == 3:
+            whole = io.BytesIO()
+            save(state, whole)
+            file.write(whole.getvalue()[: whole.tell() // 2])
+            file.flush()
+            (Path(run_dir) / "half").touch()
+            time.sleep(120)
+        save(state, file)
+
+    if "SLURM_RESTART_COUNT" not in os.environ:
+        torch.save = half
+    job_trains(run_dir, **arguments)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from stubs import job_trains
 from dmg.job import TrainJob
 from dmg.launch import here as launch_here
 from dmg.launch import launch
+from dmg.launch import slurm as launch_slurm
 from dmg.status import read_statuses
 
 HERE = Path(__file__).parent
@@ -215,3 +216,15 @@ def test_killed_launcher_leaves_one_trainer(tmp_path):
     assert [line.split()[0] for line in notes] == ["start", "end"]
     lines = (run_dir / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [*range(1, 7)]
+
+
+def test_slurm_that_does_not_answer_can_be_left(tmp_path, monkeypatch, capsys):
+    for name in ("sbatch", "squeue"):
+        (tmp_path / name).write_text("#!/bin/sh\necho Unable to contact the controller >&2; exit 1")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(launch_slurm, "AWAY_SECONDS", 0.1)
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert launch(make_job(tmp_path / "run"), "slurm") == 75
+    said = "Slurm does not answer (squeue: Unable to contact the controller); asking again\n"
+    assert capsys.readouterr().err == said

@@ -12,28 +12,36 @@ from __future__ import annotations
 import fcntl
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from dmg.interrupt import INTERRUPTED, StopRequest
 from dmg.job import STOP, TrainJob
 from dmg.launch import queue
-from dmg.launch.ends import lost, raise_failure, read_ends
+from dmg.launch.ends import failures, lost, raise_failure, read_ends
 from dmg.launch.log import Log, say
 from dmg.launch.options import SlurmOptions
-from dmg.launch.submission import Submitted, find, forget, submit
+from dmg.launch.submission import RefusedError, Submitted, find, forget, submit
 from dmg.run_files import CHECKPOINTS, LAUNCHER_LOCK
 from dmg.status.queue import ALIVE
+
+T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 ASK_SECONDS = (1.0, 15.0)
 """Shortest and longest time between two questions for the state of a job."""
+AWAY_SECONDS = 5.0
+"""Time before Slurm is asked again where it did not answer."""
 LOG_SECONDS = 0.25
 ATTEMPTS = 3
 """Submissions that may be lost in a row without a new checkpoint."""
 MORE_MEMORY = 2
+FOR_MEMORY = frozenset({"FAILED", "OUT_OF_MEMORY", queue.UNKNOWN})
+"""Ends of a job that may have come from too little memory."""
 
 
 def run_slurm(job: TrainJob, options: SlurmOptions) -> int:
@@ -55,6 +63,8 @@ def run_slurm(job: TrainJob, options: SlurmOptions) -> int:
     ------
     ChildProcessError
         If the job failed; the message is its error in one line.
+    AwayError
+        If Slurm does not answer where a job is to be ended at once.
     """
     queue.require("sbatch")
     with StopRequest(SIGNALS) as request, _only_launcher(job.run_dir, request) as alone:
@@ -62,10 +72,12 @@ def run_slurm(job: TrainJob, options: SlurmOptions) -> int:
 
 
 def _run(job: TrainJob, options: SlurmOptions, request: StopRequest) -> int:
-    losses = 0
+    losses, growth = 0, 1
     while not job.is_done():
         before = _progress(job)
-        submitted = find(job) or submit(job, options)
+        submitted = _patiently(partial(_find_or_submit, job, options, growth), request)
+        if submitted is None:
+            return INTERRUPTED
         end = _follow(job, submitted, request)
         if request.asked and end is None:
             return _leave(job, submitted, options.on_interrupt == "detach")
@@ -78,16 +90,50 @@ def _run(job: TrainJob, options: SlurmOptions, request: StopRequest) -> int:
                 f"job {submitted.job_id} was lost ({end}), as were the {ATTEMPTS - 1} before it,"
                 f" without a new checkpoint: give it more time or memory; see {submitted.folder}"
             )
-        if lost(read_ends(submitted.folder, job.processes)):
-            options = replace(options, mem_mb=options.mem_mb * MORE_MEMORY)
+        if end in FOR_MEMORY and lost(read_ends(submitted.folder, job.processes)):
+            growth *= MORE_MEMORY
         say(f"job {submitted.job_id} ended ({end}) before its work; submitting again")
     forget(job)
     return 0
 
 
+def _patiently(ask: Callable[[], T], request: StopRequest) -> T | None:
+    """Ask Slurm until it answers; gives none if asked to stop before."""
+    told = False
+    while True:
+        try:
+            return ask()
+        except queue.AwayError as error:
+            if request.asked:
+                return None
+            if not told:
+                say(f"{error}; asking again")
+            told = True
+            time.sleep(AWAY_SECONDS)
+
+
+def _find_or_submit(job: TrainJob, options: SlurmOptions, growth: int) -> Submitted:
+    """Submit with so many times the memory, or with what there is on a node."""
+    known = find(job)
+    if known:
+        return known
+    while growth > 1:
+        try:
+            return submit(job, replace(options, mem_mb=growth * options.mem_mb))
+        except RefusedError:
+            growth //= MORE_MEMORY
+    return submit(job, options)
+
+
 def _explain(job: TrainJob, submitted: Submitted, end: str) -> None:
-    """Raise why a job ended, if a new one would end in the same way."""
-    raise_failure(read_ends(submitted.folder, job.processes), submitted.folder)
+    """Raise why a job ended, if a new one would end in the same way.
+
+    The others of a process that was lost fail too, as they find it gone: that is no reason.
+    """
+    ends = read_ends(submitted.folder, job.processes)
+    errors = failures(ends)
+    if not lost(ends) or (errors and errors[0]["expected"]):
+        raise_failure(ends, submitted.folder)
     if end == "CANCELLED":
         raise ChildProcessError(f"job {submitted.job_id} was cancelled; run again to resume")
 
@@ -98,7 +144,7 @@ def _follow(job: TrainJob, submitted: Submitted, request: StopRequest) -> str | 
     watch = _Watch(submitted.job_id)
     while not request.asked:
         log.copy()
-        if watch.ended():
+        if watch.ended() or (watch.state == "COMPLETING" and job.is_done()):
             log.copy()
             return watch.state
         time.sleep(LOG_SECONDS)
@@ -110,6 +156,8 @@ class _Watch:
 
     def __init__(self, job_id: str) -> None:
         self.state = ""
+        self._reason = ""
+        self._away = False
         self._job_id = job_id
         self._next, self._wait = 0.0, ASK_SECONDS[0]
 
@@ -117,11 +165,19 @@ class _Watch:
         """Whether the job has ended, seen twice: a requeued one looks so for a moment."""
         if time.monotonic() < self._next:
             return False
-        before = self.state
-        self.state, reason = queue.state(self._job_id)
-        changed = self.state != before
+        before = self.state, self._reason
+        try:
+            self.state, self._reason = queue.state(self._job_id)
+        except queue.AwayError as error:
+            self._next = time.monotonic() + AWAY_SECONDS
+            if not self._away:
+                say(f"{error}; asking again")
+            self._away = True
+            return False
+        self._away = False
+        changed = (self.state, self._reason) != before
         if changed:
-            why = f" ({reason})" if self.state == "PENDING" else ""
+            why = f" ({self._reason})" if self._reason else ""
             say(f"job {self._job_id}: {self.state.lower()}{why}")
         over = self.state not in ALIVE
         self._wait = ASK_SECONDS[0] if changed or over else min(1.5 * self._wait, ASK_SECONDS[1])
@@ -137,9 +193,8 @@ def _leave(job: TrainJob, submitted: Submitted, detach: bool) -> int:
     say(f"stopping job {submitted.job_id}: a checkpoint is saved (again: stop at once)")
     (submitted.folder / STOP).touch()
     with StopRequest(SIGNALS) as again:
-        queue.stop(submitted.job_id)
-        _follow(job, submitted, again)
-        if again.asked:
+        _patiently(partial(queue.stop, submitted.job_id), again)
+        if _follow(job, submitted, again) is None:
             queue.cancel(submitted.job_id)
     forget(job)
     return INTERRUPTED

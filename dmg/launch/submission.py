@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
@@ -27,6 +26,10 @@ NOTICE_SECONDS = 120
 """Time before the limit at which a job is told to save; Slurm may tell it up to 60 s early."""
 
 
+class RefusedError(ChildProcessError):
+    """Slurm does not take the job; the message is its own, in one line."""
+
+
 class Submitted(NamedTuple):
     """A job in the queue."""
 
@@ -40,31 +43,34 @@ def fingerprint(job: TrainJob) -> str:
 
 
 def submit(job: TrainJob, options: SlurmOptions) -> Submitted:
-    """Submit a job, and remember it in its run folder."""
+    """Submit a job, and remember it in its run folder.
+
+    Raises
+    ------
+    RefusedError
+        If Slurm does not take it.
+    AwayError
+        If Slurm does not answer; the job may be in the queue all the same, where `find` finds it.
+    """
     name = fingerprint(job)
     folder = job.run_dir / JOBS / name
     remove(folder)  # notes of an earlier job
     executor = _executor(job, options, folder, name)
-    job_id = None
-    while job_id is None:
-        try:
-            with without_slurm_variables(), redirect_stderr(StringIO()):  # the error says it
-                job_id = str(executor.submit(job).job_id)
-        except FailedJobError as error:
-            job_id = _after_failed_submission(name, str(error))
+    try:
+        with without_slurm_variables(), redirect_stderr(StringIO()):  # the error says it
+            job_id = str(executor.submit(job).job_id)
+    except FailedJobError as error:
+        raise _reason(str(error)) from None
     _remember(job, job_id)
     say(f"job {job_id} submitted ({name})")
     return Submitted(job_id, folder)
 
 
-def _after_failed_submission(name: str, error: str) -> str | None:
-    """Give the job that was submitted all the same; refuse what Slurm refuses."""
+def _reason(error: str) -> RefusedError | queue.AwayError:
     line = " ".join(error.partition("sbatch: error:")[2].split()) or " ".join(error.split())
-    if "Unable to contact" not in error and "timed out" not in error.lower():
-        raise ChildProcessError(f"sbatch: {line}; see --slurm")
-    say(f"Slurm does not answer (sbatch: {line}); asking again")
-    time.sleep(queue.AGAIN_SECONDS)
-    return queue.find(name)
+    if "Unable to contact" in error or "timed out" in error.lower():
+        return queue.AwayError(f"sbatch: {line}")
+    return RefusedError(f"sbatch: {line}; see --slurm")
 
 
 def _executor(

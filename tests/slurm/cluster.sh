@@ -77,7 +77,7 @@ MinJobAge=300
 InactiveLimit=0
 SlurmdTimeout=20
 SlurmctldTimeout=30
-MessageTimeout=30
+MessageTimeout=10
 UnkillableStepTimeout=30
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=2
@@ -166,8 +166,14 @@ start() {
   wait_for 20 all_idle
 }
 
+empty() { [ -z "$(squeue -h)" ]; }
+
 # The controller takes some seconds to leave; started again too early, it meets its old self.
 stop() {
+  if running "$ROOT/pid/slurmctld"; then # no process of a job stays behind
+    squeue -h -o %A | xargs -r scancel || true
+    wait_for 20 empty || true
+  fi
   for daemon in $(seq -f 'node%g' $NODES) slurmctld slurmdbd mariadbd munged; do
     running "$ROOT/pid/$daemon" || continue
     kill "$(cat "$ROOT/pid/$daemon")"

@@ -1,11 +1,16 @@
 """A real Slurm on this machine, for the tests in this folder."""
 
 import os
+import platform
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterator
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from slurm.jobs import clear
 
 HERE = Path(__file__).parent
 TESTS = HERE.parent
@@ -29,6 +34,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print what docs/cluster.md records of `make test-slurm`."""
+    if config.option.markexpr != "slurm":
+        return
+    seconds: dict[str, float] = defaultdict(float)
+    results: dict[str, str] = {}
+    for outcome in ("passed", "failed", "skipped", "error"):
+        for report in terminalreporter.stats.get(outcome, []):
+            seconds[report.nodeid] += report.duration
+            results[report.nodeid] = outcome
+    versions = [f"{name} {version(name)}" for name in ("torch", "snakemake", "submitit")]
+    write = terminalreporter.write_line
+    write(f"{date.today()}, Python {platform.python_version()}, {', '.join(versions)}")
+    write("| test | result | s |")
+    write("| --- | --- | --- |")
+    for test, result in results.items():
+        name = test.rpartition("::test_")[2].partition("[")[0].replace("_", " ")
+        write(f"| {name} | {result} | {seconds[test]:.0f} |")
+
+
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[None]:
     """Four nodes, with accounting."""
@@ -40,5 +67,7 @@ def slurm() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _jobs_find_the_stubs(slurm: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", f"{TESTS.parent}:{TESTS}:{HERE}")
+def _leaves_nothing_behind(slurm: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("PYTHONPATH", f"{TESTS.parent}:{TESTS}:{HERE}")  # jobs find the stubs
+    yield
+    clear()

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -45,6 +46,8 @@ def stub_job(
 class Launcher:
     """A launcher in a process of its own."""
 
+    started: ClassVar[list["Launcher"]] = []
+
     def __init__(self, run_dir: Path, *options: str, **arguments: Any) -> None:
         self.run_dir = run_dir
         self.run_dir.mkdir(parents=True, exist_ok=True)
@@ -52,6 +55,7 @@ class Launcher:
         command = [sys.executable, __file__, str(run_dir), json.dumps(arguments), *options]
         with self.output.open("w") as file:
             self.process = subprocess.Popen(command, stdout=file, stderr=file)
+        self.started.append(self)
 
     @property
     def text(self) -> str:
@@ -115,7 +119,13 @@ def jobs_of(run_dir: Path) -> list[str]:
     from dmg.launch.submission import fingerprint
 
     name = fingerprint(stub_job(run_dir))
-    return slurm("sacct", "-X", "-n", "-P", "--name", name, "-o", "JobID").split()
+    jobs = slurm("sacct", "-X", "-n", "-P", "--name", name, "-o", "JobID,AllocTRES").split()
+    return [job.removesuffix(f"|{nodes}") for job in jobs if (nodes := job.partition("|")[2])]
+
+
+def asked(field: str, job: str) -> str:
+    """What the accounting says of a job."""
+    return slurm("sacct", "-X", "-n", "-P", "-j", job, "-o", field)
 
 
 def skip_the_wait(job: str) -> None:
@@ -124,18 +134,50 @@ def skip_the_wait(job: str) -> None:
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
 
 
+def clear() -> None:
+    """End what a test has left behind, so that the next one does not meet it."""
+    for launcher in Launcher.started:
+        launcher.kill()
+    Launcher.started.clear()
+    slurm("scancel", "--me")
+    wait_for(lambda: not slurm("squeue", "-h", "--me"), "an empty queue")
+
+
+def daemon(name: str) -> int:
+    """Process of a daemon of the emulation: slurmctld, or the slurmd of a node."""
+    root = Path(os.environ.get("SLURM_EMULATION", "/tmp/dmg-slurm"))
+    return int((root / "pid" / name).read_text())
+
+
+def processes_on_its_node(job: str) -> list[int]:
+    """All processes of a job: Slurm's that watch over its steps, and what they have started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it may have ended
+            if path.read_bytes().startswith(f"slurmstepd: [{job}.".encode()):
+                found.append(int(path.parent.name))
+    for pid in found:  # grows
+        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, path.read_text().split())
+    return found
+
+
 def processes_of(run_dir: Path) -> list[int]:
     """Trainers of a run that are alive on this machine."""
     found = [int(p.read_text()) for p in (run_dir / "jobs").glob("*/pid-*")]
     return [pid for pid in found if Path(f"/proc/{pid}").exists()]
 
 
-def assert_as_undisturbed(run_dir: Path, processes: int = 1, **arguments: Any) -> None:
-    """The weights are those of a training that nothing disturbed, bit by bit."""
+def assert_as_undisturbed(
+    run_dir: Path, processes: int = 1, tolerance: float = 0.0, **arguments: Any
+) -> None:
+    """The weights are those of a training that nothing disturbed, without tolerance bit by bit."""
     other = run_dir.parent / f"{run_dir.name}-undisturbed"
     assert launch(stub_job(other, processes=processes, **arguments), "inline") == 0
     one, two = (torch.load(folder / "weights.pt") for folder in (run_dir, other))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=0.0, atol=tolerance)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,13 @@ import pytest
 from slurm.conftest import cluster
 from slurm.jobs import (
     Launcher,
+    asked,
     assert_as_undisturbed,
+    daemon,
     job_id,
     jobs_of,
     processes_of,
+    processes_on_its_node,
     skip_the_wait,
     slurm,
     state,
@@ -45,6 +48,21 @@ def test_requeue(running: Launcher) -> None:
     slurm("scontrol", "requeue", job)
     skip_the_wait(job)
     ends_as_undisturbed(running)
+
+
+def test_requeue_while_a_checkpoint_is_written(tmp_path: Path) -> None:
+    """Slurm kills the process, with half of a file on the disk."""
+    run = tmp_path / "run"
+    launcher = Launcher(run, name="job_stays_in_a_checkpoint", steps=10, epochs=2, delay=0.0)
+    wait_for((run / "half").exists, "half a checkpoint", lambda: launcher.text)
+    job = job_id(run)
+    slurm("scontrol", "requeue", job)
+    skip_the_wait(job)
+    launcher.ends()
+    assert jobs_of(run) == [job]
+    assert "goes on at epoch" in (run / "train.log").read_text()
+    assert not list(run.glob("checkpoints/.*"))
+    assert_as_undisturbed(run, epochs=2)
 
 
 def test_notice_before_the_time_limit(running: Launcher) -> None:
@@ -91,12 +109,8 @@ def test_lost_node(running: Launcher) -> None:
     run = running.run_dir
     job = job_id(run)
     node = slurm("squeue", "-h", "-j", job, "-o", "%N")
-    trainers = processes_of(run)
-    pid = Path(os.environ.get("SLURM_EMULATION", "/tmp/dmg-slurm"), "pid", node)
-    os.kill(int(pid.read_text()), signal.SIGKILL)
-    subprocess.run(["pkill", "-KILL", "-f", f"slurmstepd: .{job}"], check=False)
-    for trainer in trainers:
-        os.kill(trainer, signal.SIGKILL)
+    for process in (daemon(node), *processes_on_its_node(job)):
+        os.kill(process, signal.SIGKILL)
     slurm("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
     try:
         skip_the_wait(job)
@@ -121,7 +135,7 @@ def test_too_little_memory_is_doubled(tmp_path: Path) -> None:
     run = tmp_path / "run"
     launcher = Launcher(run, "mem_mb=900", name="job_needs_memory", megabytes=1000)
     launcher.ends()
-    assert "before its work; submitting again" in launcher.text
+    assert [asked("ReqMem", job) for job in jobs_of(run)] == ["900M", "1800M"]
 
 
 def test_lost_again_and_again(tmp_path: Path) -> None:
@@ -129,7 +143,8 @@ def test_lost_again_and_again(tmp_path: Path) -> None:
     launcher = Launcher(run, name="job_dies")
     launcher.ends(1)
     assert "without a new checkpoint: give it more time or memory" in launcher.text
-    assert len(jobs_of(run)) == 3
+    # no node has twice the memory
+    assert [asked("ReqMem", job) for job in jobs_of(run)] == ["4000M"] * 3
 
 
 def test_job_that_somebody_cancels(running: Launcher) -> None:
@@ -149,11 +164,11 @@ def test_fewer_processes_go_on(tmp_path: Path) -> None:
     launcher.ends(75)
     Launcher(run, processes=2, epochs=4).ends()
     assert "goes on at epoch" in (run / "train.log").read_text()
+    assert_as_undisturbed(run, tolerance=1e-10, epochs=4)
 
 
 def test_controller_away_for_a_while(running: Launcher) -> None:
-    pid = Path(os.environ.get("SLURM_EMULATION", "/tmp/dmg-slurm"), "pid", "slurmctld")
-    os.kill(int(pid.read_text()), signal.SIGKILL)
+    os.kill(daemon("slurmctld"), signal.SIGKILL)
     running.says("Slurm does not answer")
     subprocess.run(["slurmctld"], check=True)
     running.ends()
@@ -162,8 +177,7 @@ def test_controller_away_for_a_while(running: Launcher) -> None:
 
 def test_controller_away_at_submission(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    pid = Path(os.environ.get("SLURM_EMULATION", "/tmp/dmg-slurm"), "pid", "slurmctld")
-    os.kill(int(pid.read_text()), signal.SIGKILL)
+    os.kill(daemon("slurmctld"), signal.SIGKILL)
     launcher = Launcher(run, epochs=1)
     launcher.says("Slurm does not answer")
     subprocess.run(["slurmctld"], check=True)

@@ -108,6 +108,15 @@ def test_waiting_job_is_explained_and_can_be_stopped(tmp_path: Path) -> None:
     assert slurm("squeue", "-h", "--me") == ""
 
 
+def test_job_that_waits_for_long_says_for_what(tmp_path: Path) -> None:
+    blocker = slurm("sbatch", "--parsable", "-N4", "--exclusive", "--mem=0", "--wrap=sleep 600")
+    launcher = Launcher(tmp_path / "run", epochs=1)
+    launcher.says("pending (Resources)")
+    slurm("scancel", blocker)
+    launcher.ends()
+    assert launcher.text.count("pending (") == 1
+
+
 def test_job_of_an_earlier_configuration_is_ended(tmp_path: Path) -> None:
     run = tmp_path / "run"
     slurm("scontrol", "update", "PartitionName=high", "State=DOWN")

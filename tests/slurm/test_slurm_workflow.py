@@ -1,20 +1,28 @@
 """The whole workflow on the cluster: `snakemake --profile slurm`."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from slurm.jobs import slurm, wait_for
 
 from dmg.config import load_experiment
+from dmg.launch import train
+from dmg.runs import load_handler
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.workflow]
 ROOT = Path(__file__).parent.parent.parent
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+LONG = 420.0
 
 
 def project(folder: Path, epochs: int) -> Path:
@@ -30,7 +38,7 @@ def project(folder: Path, epochs: int) -> Path:
     load_experiment(path)
     profile = yaml.safe_load((folder / "slurm/config.yaml").read_text())
     profile |= {
-        "slurm-init-seconds-before-status-checks": 2,
+        "slurm-init-seconds-before-status-checks": 10,  # a job's length: the next is 20 s later
         "seconds-between-status-checks": 2,
         "latency-wait": 10,
         "default-resources": {"slurm_account": "root", "slurm_partition": "cpu",
@@ -45,37 +53,88 @@ def project(folder: Path, epochs: int) -> Path:
     return folder
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    """Start the workflow as a user would."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
-               "--profile", "slurm", "--config", "extract_parts=2"]  # fmt: skip
-    with (folder / "output.txt").open("a") as file:
-        return subprocess.Popen(
-            command, cwd=folder, stdout=file, stderr=file, text=True, start_new_session=True
+class Workflow:
+    """`snakemake --profile slurm` in a project's folder, in processes of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.output = folder / "output.txt"
+        self._folder = folder
+        with self.output.open("a") as file:
+            self.process = subprocess.Popen(
+                [*SNAKEMAKE, "--profile", "slurm", *options],
+                cwd=folder, stdout=file, stderr=file, start_new_session=True,
+            )  # fmt: skip
+
+    def reaches(self, path: Path) -> None:
+        """Wait until it has made a file."""
+        over = self.process.poll
+        wait_for(
+            lambda: path.exists() or over() is not None, f"{path}", self.output.read_text, LONG
         )
+        assert path.exists(), self.output.read_text()
+
+    def ends(self) -> None:
+        """Wait for a good end."""
+        assert self.process.wait(timeout=LONG) == 0, self.output.read_text()
+
+    def kill(self) -> None:
+        """Kill Snakemake and the launchers that it has started, all at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        subprocess.run([*SNAKEMAKE, "--unlock"], cwd=self._folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def started() -> Iterator[list[Workflow]]:
+    """Workflows that end with the test."""
+    workflows: list[Workflow] = []
+    yield workflows
+    for workflow in workflows:
+        with suppress(ProcessLookupError):
+            os.killpg(workflow.process.pid, signal.SIGKILL)
+        workflow.process.wait()
+
+
+def weights(model: Path) -> dict[str, torch.Tensor]:
+    return load_handler(model)[0].state_dict()
 
 
 @pytest.mark.smoke
-def test_from_raw_files_to_the_report_with_a_killed_head(tmp_path: Path) -> None:
+def test_from_raw_files_to_the_report_with_a_killed_head(
+    tmp_path: Path, started: list[Workflow]
+) -> None:
     """Snakemake and the launcher are killed while the training runs; the next run follows it."""
     folder = project(tmp_path, epochs=40)
     run = folder / "results/demo/all/seed0"
-    first = start(folder)
-    wait_for(
-        lambda: (run / "metrics.jsonl").exists() or first.poll() is not None,
-        "the training to begin", (folder / "output.txt").read_text, seconds=420,
-    )  # fmt: skip
-    assert first.poll() is None, (folder / "output.txt").read_text()
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    subprocess.run(["pkill", "-KILL", "-f", f"dmg train .*{folder}"], check=False)
-    unlock = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--unlock"]
-    subprocess.run(unlock, cwd=folder, check=True, capture_output=True)
-    second = start(folder)
-    assert second.wait(timeout=420) == 0, (folder / "output.txt").read_text()
+    started.append(Workflow(folder, "--config", "extract_parts=2"))
+    started[0].reaches(run / "metrics.jsonl")
+    known = json.loads((run / "slurm_job.json").read_text())
+    started[0].kill()
+    started.append(Workflow(folder, "--config", "extract_parts=2"))
+    started[1].ends()
     assert (folder / "results/demo/report.html").exists()
-    names = slurm("sacct", "-X", "-n", "-P", "-o", "JobName").split()
-    assert len([name for name in names if name.startswith("dmg-")]) >= 1
     log = (folder / "logs/train/demo/all/seed0.log").read_text()
-    assert "following job" in log
-    assert "submitted" not in log
+    assert f"following job {known['job_id']}" in log
+    assert "waiting for the launcher" not in log  # it was killed
+    jobs = slurm("sacct", "-X", "-n", "-P", "--name", known["name"], "-o", "JobID,AllocNodes")
+    assert jobs == f"{known['job_id']}|2"
+    other = folder / "undisturbed/model.pt"
+    experiment, results = folder / "config/experiments/demo.yaml", folder / "results"
+    train(
+        experiment, results / "stores/demo.zarr", results / "demo/preprocess", other,
+        fold="all", seed="seed0", launcher="inline", processes=2,
+    )  # fmt: skip
+    one, two = weights(run / "model.pt"), weights(other)
+    assert all(torch.equal(one[name], two[name]) for name in two)
+
+
+def test_parts_of_an_extraction_are_one_array_job(tmp_path: Path, started: list[Workflow]) -> None:
+    folder = project(tmp_path, epochs=1)
+    started.append(Workflow(folder, "results/stores/demo.zarr", "--config", "extract_parts=4"))
+    started[0].ends()
+    jobs = slurm("sacct", "-X", "-n", "-P", "-o", "JobID,State,WorkDir").splitlines()
+    parts = [job.split("|") for job in jobs if "_" in job and job.endswith(f"|{folder}")]
+    assert len({number.partition("_")[0] for number, _, _ in parts}) == 1
+    assert [(n.partition("_")[2], state) for n, state, _ in parts] == [
+        (str(part), "COMPLETED") for part in range(1, 5)
+    ]
