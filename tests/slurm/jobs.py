@@ -140,7 +140,9 @@ def clear() -> None:
         launcher.kill()
     Launcher.started.clear()
     slurm("scancel", "--me")
-    wait_for(lambda: not slurm("squeue", "-h", "--me"), "an empty queue")
+    # where the controller was away, a node clears up a minute later
+    alive = ("squeue", "-h", "--me", "-t", "PENDING,RUNNING")
+    wait_for(lambda: not slurm(*alive), "an empty queue")
 
 
 def daemon(name: str) -> int:
