@@ -11,6 +11,7 @@ import importlib
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -118,6 +119,14 @@ class TrainJob:
             return INTERRUPTED
         return 0
 
+    def restore_output(self) -> None:
+        """Put back what a finished training has left, if it was removed.
+
+        Snakemake does so where it was killed before the training ended.
+        """
+        if self._kept.exists() and not self.output.exists():
+            _copy(self._kept, self.output)
+
     def is_done(self) -> bool:
         """Whether a finished training of this configuration is there."""
         try:
@@ -134,6 +143,12 @@ class TrainJob:
         module, _, name = self.function.partition(":")
         function: Callable[..., object] = getattr(importlib.import_module(module), name)
         function(**self.arguments)
+        if distributed.is_main() and self.output.exists():
+            _copy(self.output, self._kept)
+
+    @property
+    def _kept(self) -> Path:
+        return self.output.with_name(f".{self.output.name}.kept")
 
 
 class _EndNote:
@@ -240,6 +255,11 @@ def _requeue(here: submitit.JobEnvironment) -> None:
     state = subprocess.run(look, capture_output=True, text=True, check=False).stdout.strip()
     if state == "RUNNING":
         subprocess.run(["scontrol", "requeue", here.job_id], check=False)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def _rendezvous_name() -> str:

@@ -228,3 +228,14 @@ def test_slurm_that_does_not_answer_can_be_left(tmp_path, monkeypatch, capsys):
     assert launch(make_job(tmp_path / "run"), "slurm") == 75
     said = "Slurm does not answer (squeue: Unable to contact the controller); asking again\n"
     assert capsys.readouterr().err == said
+
+
+def test_output_that_snakemake_removed_is_put_back(tmp_path):
+    run = tmp_path / "run"
+    job = make_job(run, "job_trains", steps=1, epochs=1, delay=0.0)
+    assert launch(job, "inline") == 0
+    trained = (run / "weights.pt").read_bytes()
+    (run / "weights.pt").unlink()
+    assert launch(job, "inline") == 0
+    assert (run / "weights.pt").read_bytes() == trained
+    assert (run / "trainers.txt").read_text().count("start") == 1

@@ -101,6 +101,7 @@ def launch(job: TrainJob, launcher: str = "local", slurm: SlurmOptions | None = 
 
 
 def _run(job: TrainJob, launcher: str, slurm: SlurmOptions | None) -> int:
+    job.restore_output()
     if launcher == "slurm":
         return run_slurm(job, slurm or SlurmOptions())
     if launcher == "inline" and job.processes == 1:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from slurm.jobs import slurm, wait_for
+from slurm.jobs import processes_of, slurm, wait_for
 
 from dmg.config import load_experiment
 from dmg.launch import train
@@ -95,6 +95,11 @@ def started() -> Iterator[list[Workflow]]:
         workflow.process.wait()
 
 
+def send(number: signal.Signals, processes: list[int]) -> None:
+    for process in processes:
+        os.kill(process, number)
+
+
 def weights(model: Path) -> dict[str, torch.Tensor]:
     return load_handler(model)[0].state_dict()
 
@@ -109,13 +114,17 @@ def test_from_raw_files_to_the_report_with_a_killed_head(
     started.append(Workflow(folder, "--config", "extract_parts=2"))
     started[0].reaches(run / "metrics.jsonl")
     known = json.loads((run / "slurm_job.json").read_text())
+    trainers = processes_of(run)
+    send(signal.SIGSTOP, trainers)  # it shall not end before the next run begins
     started[0].kill()
     started.append(Workflow(folder, "--config", "extract_parts=2"))
+    log = folder / "logs/train/demo/all/seed0.log"
+    following = f"following job {known['job_id']}"
+    wait_for(lambda: log.exists() and following in log.read_text(), following, seconds=LONG)
+    send(signal.SIGCONT, trainers)
     started[1].ends()
     assert (folder / "results/demo/report.html").exists()
-    log = (folder / "logs/train/demo/all/seed0.log").read_text()
-    assert f"following job {known['job_id']}" in log
-    assert "waiting for the launcher" not in log  # it was killed
+    assert "waiting for the launcher" not in log.read_text()  # it was killed
     jobs = slurm("sacct", "-X", "-n", "-P", "--name", known["name"], "-o", "JobID,AllocNodes")
     assert jobs == f"{known['job_id']}|2"
     other = folder / "undisturbed/model.pt"
