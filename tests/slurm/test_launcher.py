@@ -109,7 +109,8 @@ def test_waiting_job_is_explained_and_can_be_stopped(tmp_path: Path) -> None:
 
 
 def test_job_that_waits_for_long_says_for_what(tmp_path: Path) -> None:
-    blocker = slurm("sbatch", "--parsable", "-N4", "--exclusive", "--mem=0", "--wrap=sleep 600")
+    everything = ("-N4", "--exclusive", "--mem=0", "--output=/dev/null", "--wrap=sleep 600")
+    blocker = slurm("sbatch", "--parsable", *everything)
     wait_for(lambda: state(blocker) == "RUNNING", "no free node")
     launcher = Launcher(tmp_path / "run", epochs=1)
     launcher.says("pending (Resources)")
