@@ -82,7 +82,7 @@ def step(
     d1 = (d0 - (P - er1) / Cmax).clamp(min=0)
     er2 = (P - er1 - (Smax * (1 - d1 ** (1 + B)) - S)).clamp(min=0)
     S = S + (P - er1 - er2)
-    aet = torch.minimum(S, PET * S / Smax)
+    aet = S * (PET / Smax).clamp(max=1)
     S = S - aet
 
     # Routing

@@ -113,12 +113,12 @@ def step(
     infiltration = water - runoff
     percolation = (RECHR + infiltration - REMX).clamp(min=0)
     RECHR = RECHR + infiltration - percolation
-    soil_evaporation = torch.minimum(RECHR / REMX * demand, RECHR)
+    soil_evaporation = RECHR * (demand / REMX).clamp(max=1)
     RECHR = RECHR - soil_evaporation
     excess = (SMAV + percolation - SMAX).clamp(min=0)
     SMAV = SMAV + percolation - excess
     unmet = torch.where(demand > RECHR, (demand - soil_evaporation).clamp(min=0), 0.0)
-    transpiration = torch.minimum(SMAV / SMAX * unmet, SMAV)
+    transpiration = SMAV * (unmet / SMAX).clamp(max=1)
     SMAV = SMAV - transpiration
 
     # Response

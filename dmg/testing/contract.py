@@ -192,6 +192,21 @@ class ProcessModelContract:
         state = model.initial_state(1, num_corners, torch.zeros(()))
         checks.assert_finite_gradients(model, state, forcing, parameters)
 
+    def test_gradients_do_not_explode(self, model: ProcessModel) -> None:
+        """A year from empty stores, usual or without rain, in single precision, near the bounds.
+
+        The slope of a step by a store may not stay above 1: a flux that takes all of its store,
+        as the smaller of two that both vanish with it, shares the slope between them. Write
+        `S * (demand / capacity).clamp(max=1)` instead of `minimum(S / capacity * demand, S)`.
+        """
+        forcing = {n: f.float() for n, f in self.weather(model, 365, 2).items()}
+        for name in forcing.keys() & {"precipitation"}:
+            forcing[name][:, 1] = 0.0
+        parameters = {n: p.float() for n, p in samples.near_corners(model, 2, 128).items()}
+        state = model.initial_state(2, 128, torch.zeros((), dtype=torch.float32))
+        empty = type(state)(*map(torch.zeros_like, state))
+        checks.assert_finite_gradients(model, empty, forcing, parameters)
+
     # Backends, types and devices
 
     @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])

@@ -170,3 +170,15 @@ def _some_corners(count: int, most: int) -> Tensor:
     g = torch.Generator().manual_seed(0)
     random = torch.rand(max(0, most - len(systematic)), count, generator=g) < 0.5
     return torch.cat([systematic, random])
+
+
+def near_corners(
+    model: ProcessModel, num_basins: int, num_components: int, seed: int = 0
+) -> dict[str, Tensor]:
+    """Random parameter sets `[B, E]`, each value within a thousandth of one of its bounds."""
+    g = torch.Generator().manual_seed(seed)
+    shape = (num_basins, num_components)
+    return {
+        name: at(p, torch.where(torch.rand(shape, generator=g) < 0.5, 0.001, 0.999))
+        for name, p in model.PARAMETERS.items()
+    }
