@@ -167,6 +167,7 @@ def _step(
 ) -> Callable[..., Any]:
     """Step of both parts in turn: the soil model reads what the snow module gives in this step."""
     first, second = snow.step, soil.step
+    fluxes = tuple((name, snow.Flux._fields.index(flux)) for name, flux in feeds)
     upper, lower = snow.State, soil.State
     split = len(upper._fields)
 
@@ -174,7 +175,7 @@ def _step(
         state: Any, forcing: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
     ) -> tuple[Any, Any]:
         cover, released = first(upper(*state[:split]), forcing, parameters)
-        fed = {name: getattr(released, flux) for name, flux in feeds}
+        fed = {name: released[place] for name, place in fluxes}
         stores, flux = second(lower(*state[split:]), {**forcing, **fed}, parameters)
         return State(*cover, *stores), Flux(*released, *flux)
 

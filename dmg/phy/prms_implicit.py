@@ -109,12 +109,12 @@ def recharge_zone(
     """Evapotranspiration, surface runoff and percolation of the recharge zone."""
     runoff = contributing_area(RECHR, REMX, FSCN, SCX) * water
     percolation = (water - runoff) * filled(RECHR, REMX)
-    return torch.minimum(RECHR, (RECHR / REMX).clamp(max=1) * demand), runoff, percolation
+    return RECHR * (demand / torch.maximum(RECHR, REMX)).clamp(max=1), runoff, percolation
 
 
 def lower_zone(SMAV: Any, inflow: Tensor, SMAX: Tensor, demand: Tensor) -> tuple[Any, Any]:
     """Transpiration and excess of the lower zone."""
-    transpiration = torch.minimum(SMAV, (SMAV / SMAX).clamp(max=1) * demand)
+    transpiration = SMAV * (demand / torch.maximum(SMAV, SMAX)).clamp(max=1)
     return transpiration, inflow * filled(SMAV, SMAX)
 
 

@@ -84,7 +84,7 @@ class TestMistakes:
     @pytest.fixture
     def broken(self, outside: type[ProcessModel], monkeypatch: pytest.MonkeyPatch) -> Any:
         """Make a bucket whose step is changed, and run a test of the contract on it."""
-        monkeypatch.setattr("dmg.phy.base.scan", lambda *call, mean: scan(*call[:5], "eager"))
+        monkeypatch.setattr("dmg.phy.base.scan", lambda *call, **_: scan(*call[:5], "eager"))
 
         def run(test: str, change: Any, *arguments: Any, **tables: Any) -> None:
             good = outside()

@@ -162,13 +162,13 @@ def test_statements_that_cannot_be_followed_have_none(line: str) -> None:
 def test_processes_agree(repository: Path) -> None:
     code = (
         "from dmg.phy import MODELS; from dmg.scan.fingerprint import fingerprint\n"
-        "for m in MODELS.values(): print(fingerprint(m.step))"
+        "for m in MODELS.values(): print(fingerprint(m().step))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=repository
     )
     torch.set_default_dtype(torch.float32)
-    assert done.stdout.split() == [str(fingerprint(m.step)) for m in MODELS.values()]
+    assert done.stdout.split() == [str(fingerprint(m().step)) for m in MODELS.values()]
     assert "None" not in done.stdout
 
 
