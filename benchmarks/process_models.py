@@ -23,7 +23,10 @@ import pandas as pd
 import yaml
 
 BASE = Path("config/experiments/camels60.yaml")
-MODELS = ("hbv_1_0", "hbv_1_1p", "hbv_2_0", "hbv_implicit")
+MODELS = (
+    "hbv_1_0", "hbv_1_1p", "hbv_2_0", "hbv_implicit", "prms", "prms_implicit", "sac_sma",
+    "sac_sma_daily", "exp_hydro", "hymod+degree_day", "gr4j+degree_day",
+)  # fmt: skip
 WAYS: dict[str, dict[str, Any]] = {
     "calibrated": {
         "model": {"nn": {"name": "table"}, "num_components": 1},
@@ -39,7 +42,8 @@ METRICS = ("nse", "kge", "pbias", "fhv")
 def settings(model: str, way: str) -> dict[str, Any]:
     """Experiment of a model in a way."""
     content: dict[str, Any] = yaml.safe_load(BASE.read_text())
-    content["model"]["phy"] = {"name": model}
+    name, _, snow = model.partition("+")
+    content["model"]["phy"] = {"name": name} | ({"snow": snow} if snow else {})
     for section, changes in WAYS[way].items():
         content[section] |= changes
     return content
