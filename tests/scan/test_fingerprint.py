@@ -1,5 +1,6 @@
 """The name of a traced program: it changes with all that the step reads, and with nothing else."""
 
+import os
 import subprocess
 import sys
 import types
@@ -164,12 +165,16 @@ def test_processes_agree(repository: Path) -> None:
         "from dmg.phy import MODELS; from dmg.scan.fingerprint import fingerprint\n"
         "for m in MODELS.values(): print(fingerprint(m().step))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=repository
-    )
-    torch.set_default_dtype(torch.float32)
-    assert done.stdout.split() == [str(fingerprint(m().step)) for m in MODELS.values()]
-    assert "None" not in done.stdout
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            cwd=repository, env=os.environ | {"PYTHONHASHSEED": seed},
+        ).stdout.split()
+        for seed in ("0", "1")
+    )  # fmt: skip
+    assert first == second
+    assert len(first) == len(MODELS)
+    assert "None" not in first
 
 
 class TestProgramsOnDisk:
