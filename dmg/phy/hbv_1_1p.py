@@ -60,15 +60,13 @@ def step(
     """
     SNOWPACK, MELTWATER, SM, SUZ, SLZ = state
     P, T, PET = forcing["precipitation"], forcing["temperature"], forcing["pet"]
-    FC, C, K2 = parameters["FC"], parameters["C"], parameters["K2"]
 
     SNOWPACK, MELTWATER, rain, snowmelt, infiltration = snow(SNOWPACK, MELTWATER, P, T, parameters)
     SM, recharge, excess, aet = soil(SM, rain + infiltration, PET, parameters)
-    capillary = C * SLZ * (1 - (SM / FC).clamp(max=1))  # at most SLZ
-    SM, SLZ = SM + capillary, SLZ - capillary
+    SM, SLZ, capillary = capillary_rise(SM, SLZ, parameters)
     SUZ, percolation, surface_flow, interflow = upper_zone(SUZ, recharge + excess, parameters)
     SLZ = SLZ + percolation
-    baseflow = K2 * SLZ
+    baseflow = parameters["K2"] * SLZ
     SLZ = SLZ - baseflow
     streamflow = surface_flow + interflow + baseflow
 
@@ -76,6 +74,14 @@ def step(
         streamflow, surface_flow, interflow, baseflow, aet,
         snowmelt, infiltration, recharge, excess, percolation, capillary,
     )  # fmt: skip
+
+
+def capillary_rise(
+    SM: Tensor, SLZ: Tensor, parameters: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Soil, lower zone and the water that rises between them, the more the drier the soil."""
+    capillary = parameters["C"] * SLZ * (1 - (SM / parameters["FC"]).clamp(max=1))  # at most SLZ
+    return SM + capillary, SLZ - capillary, capillary
 
 
 class Hbv11p(ProcessModel):

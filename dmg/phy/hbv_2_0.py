@@ -27,6 +27,7 @@ from dmg.parameters import Parameter
 from dmg.phy import hbv_1_1p
 from dmg.phy.base import ProcessModel
 from dmg.phy.hbv_1_0 import State, snow, soil, upper_zone
+from dmg.phy.hbv_1_1p import capillary_rise
 
 SOURCE = "Song et al. 2025"
 PARAMETERS = {
@@ -70,20 +71,13 @@ def step(
     """
     SNOWPACK, MELTWATER, SM, SUZ, SLZ = state
     P, T, PET = forcing["precipitation"], forcing["temperature"], forcing["pet"]
-    FC, C, K2 = parameters["FC"], parameters["C"], parameters["K2"]
     parameters = {**parameters, "TT": threshold(parameters["TT"], forcing["elevation"])}
 
     SNOWPACK, MELTWATER, rain, snowmelt, infiltration = snow(SNOWPACK, MELTWATER, P, T, parameters)
     SM, recharge, excess, aet = soil(SM, rain + infiltration, PET, parameters)
-    capillary = C * SLZ * (1 - (SM / FC).clamp(max=1))  # at most SLZ
-    SM, SLZ = SM + capillary, SLZ - capillary
+    SM, SLZ, capillary = capillary_rise(SM, SLZ, parameters)
     SUZ, percolation, surface_flow, interflow = upper_zone(SUZ, recharge + excess, parameters)
-    SLZ = SLZ + percolation
-    exchange = parameters["RT"] * gain(forcing["area"], parameters["AC"])
-    regional_flow = torch.maximum(exchange, -SLZ)
-    SLZ = SLZ + regional_flow
-    baseflow = K2 * SLZ
-    SLZ = SLZ - baseflow
+    SLZ, regional_flow, baseflow = lower_zone(SLZ, percolation, forcing["area"], parameters)
     streamflow = surface_flow + interflow + baseflow
 
     return State(SNOWPACK, MELTWATER, SM, SUZ, SLZ), Flux(
@@ -95,6 +89,18 @@ def step(
 def threshold(TT: Tensor, elevation: Tensor) -> Tensor:
     """Temperature that separates snow from rain: that of high land is given, not learned."""
     return torch.where(elevation >= HIGH, TT_HIGH, TT)
+
+
+def lower_zone(
+    SLZ: Tensor, percolation: Tensor, area: Tensor, parameters: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Percolation first, then exchange with elsewhere, which takes no more than there is."""
+    SLZ = SLZ + percolation
+    exchange = parameters["RT"] * gain(area, parameters["AC"])
+    regional_flow = torch.maximum(exchange, -SLZ)
+    SLZ = SLZ + regional_flow
+    baseflow = parameters["K2"] * SLZ
+    return SLZ - baseflow, regional_flow, baseflow
 
 
 def gain(area: Tensor, AC: Tensor) -> Tensor:

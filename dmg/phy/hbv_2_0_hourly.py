@@ -28,7 +28,8 @@ from dmg.parameters import Parameter
 from dmg.phy import hbv_2_0
 from dmg.phy.base import ProcessModel
 from dmg.phy.hbv_1_0 import State, snow, soil, upper_zone
-from dmg.phy.hbv_2_0 import gain, threshold
+from dmg.phy.hbv_1_1p import capillary_rise
+from dmg.phy.hbv_2_0 import lower_zone, threshold
 
 SOURCE = "published program"
 PARAMETERS = {
@@ -84,21 +85,14 @@ def step(
     P, T, PET = forcing["precipitation"] * dt, forcing["temperature"], forcing["pet"] * dt
     parameters = {name: p * dt if name in RATES else p for name, p in parameters.items()}
     parameters["TT"] = threshold(parameters["TT"], forcing["elevation"])
-    FC, C, K2 = parameters["FC"], parameters["C"], parameters["K2"]
 
     SNOWPACK, MELTWATER, rain, snowmelt, infiltration = snow(SNOWPACK, MELTWATER, P, T, parameters)
     entering = torch.minimum(rain + infiltration, capacity(SM, parameters))
     infiltration_excess = rain + infiltration - entering
     SM, recharge, excess, aet = soil(SM, entering, PET, parameters)
-    capillary = C * SLZ * (1 - (SM / FC).clamp(max=1))  # at most SLZ
-    SM, SLZ = SM + capillary, SLZ - capillary
+    SM, SLZ, capillary = capillary_rise(SM, SLZ, parameters)
     SUZ, percolation, surface_flow, interflow = upper_zone(SUZ, recharge + excess, parameters)
-    SLZ = SLZ + percolation
-    exchange = parameters["RT"] * gain(forcing["area"], parameters["AC"])
-    regional_flow = torch.maximum(exchange, -SLZ)
-    SLZ = SLZ + regional_flow
-    baseflow = K2 * SLZ
-    SLZ = SLZ - baseflow
+    SLZ, regional_flow, baseflow = lower_zone(SLZ, percolation, forcing["area"], parameters)
     streamflow = surface_flow + interflow + baseflow + infiltration_excess
 
     depths = (
