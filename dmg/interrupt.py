@@ -13,6 +13,8 @@ INTERRUPTED = 75
 """Exit status of work that was asked to stop and can be resumed (EX_TEMPFAIL)."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
+WITH_CTRL_C = (signal.SIGINT, *SIGNALS)
+"""What a launcher listens to; its processes leave ctrl-C to it."""
 
 
 class Interrupted(SystemExit):

@@ -6,7 +6,6 @@ one that was killed leaves none.
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import json
 import logging
@@ -20,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import submitit
 import torch
@@ -28,7 +27,7 @@ import torch
 from dmg import distributed
 from dmg.denormals import flush_denormals
 from dmg.errors import described, is_expected
-from dmg.files import atomic
+from dmg.files import atomic, try_lock
 from dmg.interrupt import INTERRUPTED, Interrupted, leave_on_signal
 from dmg.run_files import DONE, LOCK
 
@@ -187,20 +186,12 @@ def _only_trainer(run_dir: Path) -> Iterator[None]:
     run_dir.mkdir(parents=True, exist_ok=True)
     with (run_dir / LOCK).open("w") as file:
         waiting = False
-        while not distributed.broadcast(distributed.is_main() and _try_lock(file)):
+        while not distributed.broadcast(distributed.is_main() and try_lock(file)):
             if distributed.is_main() and not waiting:
                 log.info("waiting for the trainer at work in %s", run_dir)
             waiting = True
             time.sleep(POLL_SECONDS)
         yield
-
-
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextmanager

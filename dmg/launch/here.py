@@ -16,7 +16,7 @@ from pathlib import Path
 
 import submitit
 
-from dmg.interrupt import StopRequest
+from dmg.interrupt import WITH_CTRL_C, StopRequest
 from dmg.job import TrainJob
 from dmg.launch.ends import failures, kill_leftovers, read_ends
 from dmg.launch.log import Log, say
@@ -25,7 +25,6 @@ FOREVER_MINUTES = 10 * 365 * 24 * 60
 POLL_SECONDS = 0.1
 AGAIN_SECONDS = 5.0
 GRACE_SECONDS = 30.0
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
 
 def run_children(job: TrainJob, folder: Path) -> bool:
@@ -33,7 +32,7 @@ def run_children(job: TrainJob, folder: Path) -> bool:
     spawn = multiprocessing.get_context("spawn")
     ranks = range(job.processes)
     children = [spawn.Process(target=_child, args=(rank, job, folder)) for rank in ranks]
-    with StopRequest(SIGNALS) as request:
+    with StopRequest(WITH_CTRL_C) as request:
         with _without_interrupts():
             for child in children:
                 child.start()
@@ -48,7 +47,7 @@ def run_local(job: TrainJob, folder: Path) -> bool:
     """Run the job in processes that outlive this one; gives whether it was asked to stop."""
     executor = submitit.LocalExecutor(folder=folder)
     executor.update_parameters(tasks_per_node=job.processes, timeout_min=FOREVER_MINUTES)
-    with StopRequest(SIGNALS) as request:
+    with StopRequest(WITH_CTRL_C) as request:
         with _without_interrupts():
             running = executor.submit(job)
         follow = _Follow(job, folder, request)

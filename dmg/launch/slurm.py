@@ -9,8 +9,6 @@ what was lost (a node, a process, memory) is submitted again, while there is pro
 
 from __future__ import annotations
 
-import fcntl
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from dmg.interrupt import INTERRUPTED, StopRequest
+from dmg.files import try_lock
+from dmg.interrupt import INTERRUPTED, WITH_CTRL_C, StopRequest
 from dmg.job import STOP, TrainJob
 from dmg.launch import queue
 from dmg.launch.ends import failures, lost, raise_failure, read_ends
@@ -31,7 +30,6 @@ from dmg.status.queue import ALIVE
 
 T = TypeVar("T")
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 ASK_SECONDS = (1.0, 15.0)
 """Shortest and longest time between two questions for the state of a job."""
 AWAY_SECONDS = 5.0
@@ -67,7 +65,7 @@ def run_slurm(job: TrainJob, options: SlurmOptions) -> int:
         If Slurm does not answer where a job is to be ended at once.
     """
     queue.require("sbatch")
-    with StopRequest(SIGNALS) as request, _only_launcher(job.run_dir, request) as alone:
+    with StopRequest(WITH_CTRL_C) as request, _only_launcher(job.run_dir, request) as alone:
         return _run(job, options, request) if alone else INTERRUPTED
 
 
@@ -192,7 +190,7 @@ def _leave(job: TrainJob, submitted: Submitted, detach: bool) -> int:
         return INTERRUPTED
     say(f"stopping job {submitted.job_id}: a checkpoint is saved (again: stop at once)")
     (submitted.folder / STOP).touch()
-    with StopRequest(SIGNALS) as again:
+    with StopRequest(WITH_CTRL_C) as again:
         _patiently(partial(queue.stop, submitted.job_id), again)
         if _follow(job, submitted, again) is None:
             queue.cancel(submitted.job_id)
@@ -209,16 +207,10 @@ def _progress(job: TrainJob) -> list[str]:
 def _only_launcher(run_dir: Path, request: StopRequest) -> Iterator[bool]:
     """Wait until no other launcher follows the run; gives false if asked to stop before."""
     with (run_dir / LAUNCHER_LOCK).open("w") as file:
-        told = False
-        while not request.asked:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not told:
-                    say(f"waiting for the launcher at work in {run_dir}")
-                told = True
-                time.sleep(LOG_SECONDS)
-                continue
-            yield True
-            return
-        yield False
+        locked = try_lock(file)
+        if not locked and not request.asked:
+            say(f"waiting for the launcher at work in {run_dir}")
+        while not locked and not request.asked:
+            time.sleep(LOG_SECONDS)
+            locked = try_lock(file)
+        yield locked
