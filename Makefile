@@ -7,8 +7,10 @@ install: .venv/.installed
 run: .venv/.installed
 	$(BIN)/snakemake --profile profiles/local
 
+# the tests on Slurm have the machine to themselves
 test: .venv/.installed
-	$(BIN)/pytest -q -m 'not slurm or smoke'
+	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile -m 'not slurm'
+	$(BIN)/pytest -q -m 'slurm and smoke'
 
 # needs root on Debian: installs Slurm and starts four emulated nodes
 test-slurm: .venv/.installed
