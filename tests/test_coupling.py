@@ -17,7 +17,7 @@ from dmg.normalizer import Normalizer
 from dmg.parameters import ParameterMap
 from dmg.phy import MODELS
 from dmg.routing import UnitHydrograph
-from tests.phy.weather import weather
+from dmg.testing import weather
 
 NAMES = ("precipitation", "temperature", "pet")
 SNOW = ("TT", "CFMAX", "CFR", "CWH")

@@ -13,8 +13,8 @@ from dmg.nn import Inputs, Lstm, Network, NetworkState, Scores
 from dmg.normalizer import Normalizer
 from dmg.phy.hbv_1_0 import Hbv10
 from dmg.routing import UnitHydrograph
+from dmg.testing import weather
 from tests.golden import CASES, forcing_f12
-from tests.phy.weather import weather
 
 NAMES = ("precipitation", "temperature", "pet")
 DYNAMIC = ("BETA", "BETAET")

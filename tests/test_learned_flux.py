@@ -14,7 +14,7 @@ from dmg.nn import StepNetwork, Table, evaluate
 from dmg.parameters import Parameter
 from dmg.phy import ProcessModel
 from dmg.scan import scan
-from tests.phy.weather import weather
+from dmg.testing import weather
 
 PARAMETERS = {"Smax": Parameter(50.0, 500.0, "mm", "size of the store")}
 

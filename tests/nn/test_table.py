@@ -12,7 +12,7 @@ from dmg.delta import DeltaModel, parameter_map
 from dmg.nn import Inputs, Table
 from dmg.normalizer import Normalizer
 from dmg.phy import MODELS
-from tests.phy.weather import weather
+from dmg.testing import weather
 from tests.small import IDS, experiment, write_preprocessed, write_store
 
 

@@ -10,7 +10,7 @@ from dmg.phy import ProcessModel, Trajectory
 from dmg.phy.boundary import check_values
 from dmg.phy.hbv_1_0 import Hbv10
 from dmg.phy.hbv_2_0 import Hbv20
-from tests.phy.weather import random_parameters, weather
+from dmg.testing import random_parameters, weather
 
 PLACE = {"area": [100.0, 200.0, 300.0], "elevation": [10.0, 20.0, 30.0]}
 

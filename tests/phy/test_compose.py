@@ -17,7 +17,7 @@ from dmg.phy.sac_sma import SacSma, SacSmaSoil
 from dmg.phy.sac_sma_daily import SacSmaDaily
 from dmg.phy.snow17 import Snow17
 from dmg.scan import scan
-from tests.phy.weather import random_parameters, weather
+from dmg.testing import random_parameters, weather
 
 
 class State(NamedTuple):

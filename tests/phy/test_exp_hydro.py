@@ -13,8 +13,8 @@ from torch import Tensor
 
 from dmg.phy import Trajectory
 from dmg.phy.exp_hydro import PARAMETERS, ExpHydro
+from dmg.testing import random_parameters, weather
 from tests.golden import CASES, forcing_f12
-from tests.phy.weather import random_parameters, weather
 
 POINT, SMOOTH = CASES["exphydro_euler"], CASES["exphydro_smooth_ode"]
 EULER = {"solver": "explicit", "sharp": True}

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from dmg.phy import Trajectory
 from dmg.phy.gr4j import LENGTH, Gr4j, s_curves
+from dmg.testing import random_parameters, weather
 from tests.golden import CASES, forcing_f12
-from tests.phy.weather import random_parameters, weather
 
 CASE = CASES["gr4j"]
 

@@ -10,9 +10,9 @@ from dmg.phy import Trajectory
 from dmg.phy.hbv_1_0 import Hbv10
 from dmg.phy.hbv_1_1p import Hbv11p
 from dmg.routing import UnitHydrograph
+from dmg.testing import random_parameters, weather
 from tests.golden import CASES, forcing_f12
 from tests.phy.test_hbv_1_0 import NAMES as NAMES_10
-from tests.phy.weather import random_parameters, weather
 from tests.test_delta import Prescribed, normalizer
 
 NAMES = NAMES_10 | {"capillary": "capillary"}

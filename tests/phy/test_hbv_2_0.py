@@ -10,8 +10,8 @@ from dmg.phy import Trajectory
 from dmg.phy.hbv_1_1p import Hbv11p
 from dmg.phy.hbv_2_0 import Hbv20, gain, threshold
 from dmg.routing import UnitHydrograph
+from dmg.testing import random_parameters, weather
 from tests.golden import CASES, forcing_f12
-from tests.phy.weather import random_parameters, weather
 from tests.test_delta import Prescribed, normalizer
 
 UNITS = CASES["hbv_2_units"]

@@ -11,8 +11,8 @@ from dmg.phy import Trajectory
 from dmg.phy.hbv_2_0 import Hbv20
 from dmg.phy.hbv_2_0_hourly import HOUR, RATES, Hbv20Hourly, capacity, step
 from dmg.scan import scan
+from dmg.testing import random_parameters, weather
 from tests.golden import CASES
-from tests.phy.weather import random_parameters, weather
 
 CASE = CASES["hbv_2_hourly"]
 

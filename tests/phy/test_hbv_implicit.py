@@ -9,8 +9,8 @@ from torch import Tensor
 from dmg.phy import Trajectory
 from dmg.phy.hbv_implicit import PARAMETERS, HbvImplicit
 from dmg.scan import scan
+from dmg.testing import random_parameters, weather
 from tests.golden import CASES, forcing_f12
-from tests.phy.weather import random_parameters, weather
 from tests.scan.compare import assert_equal, model_case
 
 NAMES = {False: [n for n in PARAMETERS if n not in ("C", "NDC")], True: list(PARAMETERS)}

@@ -12,7 +12,7 @@ from dmg.parameters import Parameter
 from dmg.phy.exp_hydro import ExpHydro
 from dmg.phy.ode import SOLVERS, OdeModel
 from dmg.scan.adaptive import PACKAGES
-from tests.phy.weather import random_parameters, weather
+from dmg.testing import random_parameters, weather
 
 
 class Store(NamedTuple):

@@ -8,8 +8,8 @@ from dmg.phy import Trajectory
 from dmg.phy.prms import PARAMETERS, Prms, State
 from dmg.phy.prms_implicit import PrmsImplicit
 from dmg.routing import UnitHydrograph
+from dmg.testing import random_parameters, weather
 from tests.golden import CASES, forcing_f12
-from tests.phy.weather import random_parameters, weather
 
 NAMES = {
     "flow_sim_no_rout": "streamflow",

@@ -7,9 +7,9 @@ from torch import Tensor
 from dmg.phy import ProcessModel
 from dmg.phy.prms import PARAMETERS, Prms
 from dmg.phy.prms_implicit import PrmsImplicit
+from dmg.testing import random_parameters, weather
 from tests.golden import CASES, forcing_f12
 from tests.phy.test_prms import golden_parameters, start_from
-from tests.phy.weather import random_parameters, weather
 
 CASE = CASES["prms_implicit"]
 
