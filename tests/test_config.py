@@ -10,6 +10,7 @@ import yaml
 
 from dmg.config import (
     Experiment,
+    ForcingVariable,
     Metric,
     Run,
     TemporalSplit,
@@ -19,6 +20,7 @@ from dmg.config import (
     read_yaml,
     resolved,
 )
+from dmg.data.variables import DYNAMIC
 from dmg.metrics import METRICS
 from dmg.phy import MODELS
 
@@ -29,6 +31,8 @@ SPLIT = {
     "train": {"start": "1999-10-01", "end": "2008-09-30"},
     "test": {"start": "1989-10-01", "end": "1999-09-30"},
 }
+BASINS = {"name": "spatial_interpolation", "store": "camels_us"}
+NHM = {"split": SPLIT, "source": "nhm", "forcing": BASINS}
 
 
 def experiment(**changes: Any) -> Experiment:
@@ -77,6 +81,10 @@ def test_schema_names_the_process_models() -> None:
     assert set(MODELS) == set(section["properties"]["name"]["examples"])
 
 
+def test_schema_offers_the_weather_of_a_store() -> None:
+    assert {*get_args(ForcingVariable), "discharge"} == set(DYNAMIC)
+
+
 def test_schema_offers_only_metrics_that_exist() -> None:
     assert set(get_args(Metric)) <= set(METRICS)
 
@@ -91,6 +99,22 @@ def test_schema_offers_only_metrics_that_exist() -> None:
         ({"data": {"split": SPLIT, "log_forcings": ["rain"]}}, r"log_forcings \['rain'\] are not"),
         ({"data": {"split": SPLIT, "product": "nldas"}}, "use nldas_extended or priestley_taylor"),
         ({"data": {}}, "data.split: Field required"),
+        ({"data": {"split": SPLIT, "source": "nhm"}}, "forcing: expected one for source nhm"),
+        ({"data": {"split": SPLIT, "forcing": BASINS}}, "forcing: expected none for source camels"),
+        ({"data": NHM | {"synthetic": {}}}, "second time, found synthetic; remove it"),
+        ({"data": NHM | {"source": "synthetic_network"}}, "synthetic_network: expected settings"),
+        (
+            {"data": {"split": SPLIT, "synthetic": {}, "synthetic_network": {}}},
+            "source camels_us a second time, found synthetic and synthetic_network",
+        ),
+        (
+            {"data": NHM | {"layout": {"shard_basins": 100, "chunk_basins": 64}}},
+            r"shard_basins: expected a multiple of chunk_basins \(64\), found 100",
+        ),
+        ({"data": NHM | {"forcing": {"name": "kriging"}}}, "data.forcing: Input tag 'kriging'"),
+        ({"data": NHM | {"forcing": BASINS | {"neighbours": 0}}}, "neighbours: Input sho"),
+        ({"data": NHM | {"forcing": BASINS | {"variables": ["rain"]}}}, "variables.0: .*'precip"),
+        ({"data": NHM | {"forcing": {"name": "gridded", "path": "a", "variables": {}}}}, "least"),
         ({"model": {"phy": {"name": "hbv_9"}}}, "no process model 'hbv_9'; choose from .'hbv_1_0'"),
         ({"model": {"phy": {"snow": "gr4j"}}}, "snow: Input should be 'snow17' or 'degree_day'"),
         ({"model": {"phy": None, "nn": {"name": "mlp"}}}, "nn: mlp sees no forcing"),

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import dmg.config  # not its names: Snakemake has a `config` and a `parse` of its own
 
-EXTRACTION = ("source", "dataset", "product", "synthetic", "basins")
+EXTRACTION = (
+    "source",
+    "dataset",
+    "product",
+    "synthetic",
+    "synthetic_network",
+    "forcing",
+    "layout",
+    "basins",
+)
 # What the weights depend on.
 TRAINING = [key for key in dmg.config.Train.model_fields if key not in dmg.config.RESOURCES]
 # Resources of a training that its launcher takes; account, partition and constraint by the names
@@ -70,7 +79,7 @@ def load_all() -> tuple[dmg.config.Run, dict[str, dmg.config.Experiment]]:
             name: dmg.config.load_experiment(experiment_file(name)) for name in run.experiments
         }
         check_shared(experiments, "store_name", EXTRACTION, "store")
-        check_shared(experiments, "dataset", ("synthetic",), "dataset")
+        check_shared(experiments, "dataset", ("synthetic", "synthetic_network"), "dataset")
     except ValueError as error:
         raise SystemExit(f"dmg: error: {error}") from None
     return run, experiments

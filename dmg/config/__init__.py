@@ -10,6 +10,15 @@ from dmg.config.base import Period, Section
 from dmg.config.data import Data, Product, PubSplit, Split, Synthetic, TemporalSplit
 from dmg.config.evaluate import Evaluate, Metric
 from dmg.config.files import Experiment, Run
+from dmg.config.forcing import (
+    Forcing,
+    ForcingVariable,
+    Gridded,
+    GridVariable,
+    Layout,
+    SpatialInterpolation,
+    SyntheticNetwork,
+)
 from dmg.config.loading import digest, flat, load_experiment, parse, read_yaml, resolved
 from dmg.config.model import GammaUnitHydrograph, Model, Phy
 from dmg.config.networks import (
@@ -52,7 +61,12 @@ __all__ = [
     "Encoder",
     "Evaluate",
     "Experiment",
+    "Forcing",
+    "ForcingVariable",
     "GammaUnitHydrograph",
+    "GridVariable",
+    "Gridded",
+    "Layout",
     "Loss",
     "Lstm",
     "LstmMlp",
@@ -74,9 +88,11 @@ __all__ = [
     "Run",
     "Schedule",
     "Section",
+    "SpatialInterpolation",
     "Split",
     "StepSchedule",
     "Synthetic",
+    "SyntheticNetwork",
     "Table",
     "TemporalSplit",
     "Train",

@@ -9,8 +9,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from dmg.config.base import Period, Section
+from dmg.config.forcing import Forcing, Layout, SyntheticNetwork
 
 Product = Literal["daymet", "maurer", "maurer_extended", "nldas", "nldas_extended"]
+Source = Literal["camels_us", "nhm", "synthetic_network"]
 
 
 class Synthetic(Section):
@@ -65,7 +67,7 @@ Split = Annotated[TemporalSplit | PubSplit, Field(discriminator="kind")]
 class Data(Section):
     """Where the data come from, what the network sees, and how they are split."""
 
-    source: Literal["camels_us"] = Field("camels_us", description="Reader of the raw files")
+    source: Source = Field("camels_us", description="Reader of the raw files")
     dataset: str = Field(
         "camels_us", description="Folder or archive under the data root: <dataset>[/.zip/.tar.xz]"
     )
@@ -73,7 +75,16 @@ class Data(Section):
         None, description="Name of the extracted store; default: the dataset's name"
     )
     product: Product = Field("daymet", description="Forcing product")
+    forcing: Forcing | None = Field(
+        None, description="Where the units of a river network have their weather from"
+    )
     synthetic: Synthetic | None = Field(None, description="Generate the dataset instead")
+    synthetic_network: SyntheticNetwork | None = Field(
+        None, description="Generate the dataset instead: a river network, and basins of its gauges"
+    )
+    layout: Layout | None = Field(
+        None, description="Shards and chunks of the store; none: what suits the source"
+    )
     basins: tuple[str, ...] | Path | None = Field(
         None, description="Basin ids, or a text file with one id a line; none: all in the store"
     )
@@ -96,6 +107,28 @@ class Data(Section):
         if extra:
             raise ValueError(f"log_forcings {extra} are not among forcings {list(self.forcings)}")
         return self
+
+    @model_validator(mode="after")
+    def _source_has_what_it_needs(self) -> Data:
+        is_network = self.source != "camels_us"
+        if is_network != (self.forcing is not None):
+            expected, do = ("one", "add it") if is_network else ("none", "remove it")
+            raise ValueError(f"forcing: expected {expected} for source {self.source}; {do}")
+        self._require_one_generator()
+        return self
+
+    def _require_one_generator(self) -> None:
+        if self.source == "synthetic_network" and self.synthetic_network is None:
+            raise ValueError(
+                "synthetic_network: expected settings for source synthetic_network, found none;"
+                " `synthetic_network: {}` has all defaults"
+            )
+        found = [name for name in ("synthetic", "synthetic_network") if getattr(self, name)]
+        if len(found) > 1 or (found and self.source == "nhm"):
+            raise ValueError(
+                f"{found[-1]}: expected nothing that generates the data of source {self.source}"
+                f" a second time, found {' and '.join(found)}; remove it"
+            )
 
     @model_validator(mode="after")
     def _hargreaves_has_a_range(self) -> Data:

@@ -48,7 +48,8 @@ def settings(
             seen.add(section)
             label = ".".join(filter(None, (prefix, field.alias or name)))
             choice = section.model_fields.get("name") or section.model_fields.get("kind")
-            label = f"{label}: {choice.default}" if choice else label
+            if choice and isinstance(choice.default, str):
+                label = f"{label}: {choice.default}"
             yield from settings(section, label, seen)
 
 
