@@ -14,7 +14,9 @@ It needs pytest, as the tests of a package have it.
 
 import pytest
 
-pytest.register_assert_rewrite("dmg.testing.contract", "dmg.testing.compare")
+pytest.register_assert_rewrite(
+    *(f"dmg.testing.{name}" for name in ("compare", "gradients", "runs", "water"))
+)
 
 from dmg.testing.contract import ProcessModelContract as ProcessModelContract  # noqa: E402
 from dmg.testing.samples import corners as corners  # noqa: E402
