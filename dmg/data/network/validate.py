@@ -1,0 +1,122 @@
+"""What is wrong with the tables of a river network: one line each, with the ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dmg.data.network.graph import Index, on_cycles
+
+SHOWN = 5  # ids in a line
+
+
+@dataclass
+class Problems:
+    """Outcome of a check.
+
+    Attributes
+    ----------
+    errors
+        No network can be made of these tables until they are mended.
+    notes
+        Worth knowing; the network is made without what they name, or as it is.
+    """
+
+    errors: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def refuse(self) -> None:
+        """Raise a ValueError with the first error, if there is one."""
+        if self.errors:
+            others = len(self.errors) - 1
+            more = f" ({others} more: see `dmg data network`)" if others else ""
+            raise ValueError(self.errors[0] + more)
+
+
+def find_problems(reaches: pd.DataFrame, units: pd.DataFrame, gauges: pd.DataFrame) -> Problems:
+    """Look for everything that can be wrong with a network; see `Tables` for the columns."""
+    found = Problems()
+    known = pd.Index(reaches["reach_id"])
+    found.errors += _duplicates(reaches, "reach")
+    found.errors += _duplicates(units, "unit")
+    found.errors += _duplicates(gauges, "gauge")
+    found.errors += _unknown(reaches, "reach", "downstream_id", known)
+    found.errors += _unknown(units, "unit", "reach_id", known)
+    if not found.errors:
+        found.errors += _cycles(reaches, known)
+    found.errors += _bad_numbers(reaches, units)
+    found.notes += _odd_numbers(reaches, units)
+    found.notes += _off_the_network(units, gauges, known)
+    return found
+
+
+def _duplicates(table: pd.DataFrame, kind: str) -> Iterator[str]:
+    ids = table[f"{kind}_id"]
+    yield from _line(
+        ids[ids.duplicated()].drop_duplicates(), f"{kind} ids that occur twice", "give each its own"
+    )
+
+
+def _unknown(table: pd.DataFrame, kind: str, column: str, known: pd.Index) -> Iterator[str]:
+    lost = (table[column] != "") & ~table[column].isin(known)
+    pairs = table[f"{kind}_id"][lost] + " -> " + table[column][lost]
+    who = "reaches whose reach downstream" if kind == "reach" else "units whose reach"
+    yield from _line(pairs, f"{who} is not in the table", "add that reach, or name none")
+
+
+def _cycles(reaches: pd.DataFrame, known: pd.Index) -> Iterator[str]:
+    downstream: Index = np.asarray(known.get_indexer(pd.Index(reaches["downstream_id"])), np.int64)
+    yield from _line(
+        reaches["reach_id"].iloc[on_cycles(downstream)],
+        "reaches that flow in a circle",
+        "let one of them leave it",
+    )
+
+
+def _bad_numbers(reaches: pd.DataFrame, units: pd.DataFrame) -> Iterator[str]:
+    length, slope, area = (_numbers(*c) for c in _columns(reaches, units))
+    do = "mend them at the source"
+    yield from _line(reaches["reach_id"][~(length >= 0)], "reaches without a length", do)
+    yield from _line(reaches["reach_id"][np.isnan(slope)], "reaches without a slope", do)
+    yield from _line(units["unit_id"][~(area >= 0)], "units of negative or unknown area", do)
+
+
+def _odd_numbers(reaches: pd.DataFrame, units: pd.DataFrame) -> Iterator[str]:
+    length, slope, area = (_numbers(*c) for c in _columns(reaches, units))
+    yield from _line(units["unit_id"][area == 0], "units of zero area", "they are left out")
+    yield from _line(
+        reaches["reach_id"][length == 0], "reaches of zero length", "they delay nothing"
+    )
+    yield from _line(
+        reaches["reach_id"][slope <= 0], "reaches that do not fall", "routing takes its least slope"
+    )
+
+
+def _off_the_network(units: pd.DataFrame, gauges: pd.DataFrame, known: pd.Index) -> Iterator[str]:
+    fed = known.isin(units["reach_id"])
+    lost = gauges["gauge_id"][~gauges["reach_id"].isin(known)]
+    yield from _line(units["unit_id"][units["reach_id"] == ""], "units off the network",
+                     "their runoff reaches no gauge")  # fmt: skip
+    if len(units):
+        yield from _line(known[~fed].to_series(), "reaches without a unit of their own",
+                         "they only carry what comes from upstream")  # fmt: skip
+    yield from _line(lost, "gauges off the network", "they are left out")
+
+
+def _line(ids: pd.Series[Any], what: str, do: str) -> Iterator[str]:
+    if len(ids):
+        shown = ", ".join(map(str, ids.iloc[:SHOWN])) + (", ..." if len(ids) > SHOWN else "")
+        yield f"{len(ids)} {what}: {shown}; {do}"
+
+
+def _columns(reaches: pd.DataFrame, units: pd.DataFrame) -> tuple[tuple[pd.DataFrame, str], ...]:
+    return (reaches, "length"), (reaches, "slope"), (units, "area")
+
+
+def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    return table[name].to_numpy(np.float64)
