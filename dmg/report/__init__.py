@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from dmg import plots
 from dmg.files import atomic
@@ -29,17 +25,9 @@ from dmg.report.evidence import (
     precipitation_of,
     read_log,
 )
+from dmg.report.render import Picture, duration, picture, render
 from dmg.report.twin import recovered_flow, recovered_parameters
 from dmg.score.files import FlowFile, Run, open_runs, read_splits, read_summary, rows_of
-
-
-class Picture(NamedTuple):
-    """A figure on the page."""
-
-    source: str
-    alt: str
-    caption: str
-    heading: str = ""
 
 
 class Section(NamedTuple):
@@ -115,7 +103,8 @@ def report(
     sections = [_skill(evidence), _hydrographs(evidence)]
     sections += [_twin(evidence, truth)] if truth is not None else []
     sections += [_training(evidence)]
-    page = _render(name=name, sections=[s for s in sections if s.figures], **content)
+    sections = [s for s in sections if s.figures]
+    page = render("page.html", name=name, kind="report", sections=sections, **content)
     with atomic(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
@@ -132,6 +121,7 @@ def _contents(
     columns, basins = tables.basin_rows(table, metrics)
     headline = [*evidence.efficiencies, *metrics]
     return {
+        "kicker": "Experiment report",
         "lead": tables.lead_of(table, headline[0], test, train),
         "tiles": tables.tiles_of(table, evidence.efficiencies or metrics, runs),
         "groups": groups,
@@ -152,7 +142,7 @@ def _skill(e: Evidence) -> Section:
         panels = {METRICS[n].label: by_group(e.table, n) for n in names}
         labels = " and ".join(panels)
         figures.append(
-            _picture(
+            picture(
                 plots.distributions(panels),
                 f"Cumulative distribution of {labels} over the test basins",
                 f"Distribution of {labels} over the test basins; the dot is the median. The further"
@@ -170,7 +160,7 @@ def _map(e: Evidence, metric: str) -> list[Picture]:
     label = METRICS[metric].label
     figure = plots.basin_map(*where, e.table[metric].to_numpy(float), label)
     alt = f"Map of the test basins coloured by {label}"
-    return [_picture(figure, alt, f"{label} at the gauges of the test basins, worst on top.")]
+    return [picture(figure, alt, f"{label} at the gauges of the test basins, worst on top.")]
 
 
 def _hydrographs(e: Evidence) -> Section:
@@ -186,7 +176,7 @@ def _hydrographs(e: Evidence) -> Section:
         heading = f"{place}: {row['basin_id']}, {skill}, {row['group']}"
         days = f"{data.days[0]:%Y-%m-%d} to {data.days[-1]:%Y-%m-%d}"
         alt = f"Observed and simulated streamflow of basin {row['basin_id']}, {days}"
-        figures.append(_picture(plots.hydrograph(data), alt, days, heading))
+        figures.append(picture(plots.hydrograph(data), alt, days, heading))
     text = "Observed and simulated streamflow on the test days with the most observed variation"
     text += ", precipitation from above." if rain else "."
     return Section("hydrographs", "Hydrographs", text, figures)
@@ -197,7 +187,7 @@ def _twin(e: Evidence, truth: Path) -> Section:
     flow = recovered_flow(truth, e.table, e.runs, e.observed, test)
     panels = {"NSE, observed flow": flow.against_observed, "NSE, true flow": flow.against_truth}
     figures = [
-        _picture(
+        picture(
             plots.distributions(panels, lowest=0.0),
             "Distribution of NSE against the observed and against the true flow",
             "Skill against the observed flow, which has errors, and against the true flow, which"
@@ -209,7 +199,7 @@ def _twin(e: Evidence, truth: Path) -> Section:
     parameters = recovered_parameters(truth, e.table, e.runs)
     if parameters:
         figures.append(
-            _picture(
+            picture(
                 plots.parameter_recovery(parameters),
                 "Learned over true value of each parameter, a panel for each",
                 "Learned over true parameters of the test basins, within their bounds; learned ones"
@@ -225,29 +215,10 @@ def _twin(e: Evidence, truth: Path) -> Section:
 def _training(e: Evidence) -> Section:
     seconds = [float(log["seconds"].sum()) for log in e.logs.values()]
     epochs = max(int(log["epoch"].max()) for log in e.logs.values())
-    text = f"Training took {_duration(float(np.mean(seconds)))} a run for {epochs} epochs."
+    text = f"Training took {duration(float(np.mean(seconds)))} a run for {epochs} epochs."
     caption = (
         "Training (full) and validation (dashed) loss, in the unit of the configured loss; the dot"
         " is the best validation."
     )
-    figure = _picture(plots.loss_curves(e.logs), "Loss and learning rate over epochs", caption)
+    figure = picture(plots.loss_curves(e.logs), "Loss and learning rate over epochs", caption)
     return Section("training", "Training", text, [figure])
-
-
-def _picture(figure: Figure, alt: str, caption: str, heading: str = "") -> Picture:
-    data = base64.b64encode(plots.svg(figure)).decode("ascii")
-    return Picture(f"data:image/svg+xml;base64,{data}", alt, caption, heading)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _render(**content: Any) -> str:
-    parts = files("dmg.report")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string((parts / "page.html").read_text(encoding="utf-8"))
-    css, script = ((parts / n).read_text(encoding="utf-8") for n in ("page.css", "page.js"))
-    return template.render(css=css, script=script, **content)

@@ -1,0 +1,26 @@
+"""Figures, one function each: plain arrays in, a matplotlib `Figure` out.
+
+Nothing here touches a screen or global state: figures are made without pyplot and saved by the
+caller. Units stand on every axis, colours are told apart in grey and by colour-blind readers.
+"""
+
+from dmg.plots.curves import Hydrograph, hydrograph, loss_curves
+from dmg.plots.maps import Panel, basin_map, parameter_maps
+from dmg.plots.recovery import Recovery, parameter_recovery
+from dmg.plots.skill import distributions
+from dmg.plots.style import Array, svg, unit_text
+
+__all__ = [
+    "Array",
+    "Hydrograph",
+    "Panel",
+    "Recovery",
+    "basin_map",
+    "distributions",
+    "hydrograph",
+    "loss_curves",
+    "parameter_maps",
+    "parameter_recovery",
+    "svg",
+    "unit_text",
+]
