@@ -53,6 +53,37 @@ class Batch:
             warmup=0,
         )
 
+    def days(self, start: int, stop: int) -> Batch:
+        """Cut a window of one scored day, with a warm-up of its own, for every basin and day.
+
+        Parameters
+        ----------
+        start, stop
+            Days after this batch's warm-up, `stop` excluded; each window has as long a warm-up.
+
+        Returns
+        -------
+        Batch
+            `(stop - start) * B` windows, day by day. Only these are copied, not the whole series.
+        """
+        length, count = self.warmup + 1, stop - start
+
+        def cut(series: Tensor) -> Tensor:
+            views = series[start : stop + self.warmup].unfold(0, length, 1)  # [days, B, length]
+            return views.permute(2, 0, 1).reshape(length, -1)
+
+        first = self.time + torch.arange(start, stop).unsqueeze(1)
+        return replace(
+            self,
+            forcing={name: cut(series) for name, series in self.forcing.items()},
+            constants={name: value.repeat(count) for name, value in self.constants.items()},
+            attributes=self.attributes.repeat(count, 1),
+            target=None if self.target is None else cut(self.target),
+            basin=self.basin.repeat(count),
+            time=first.flatten(),
+            rows=torch.arange(count * len(self.basin)),
+        )
+
     def to(self, device: torch.device) -> Batch:
         """Move to another device."""
         return replace(

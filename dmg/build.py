@@ -16,8 +16,9 @@ import torch
 from dmg import config as schema
 from dmg.build_model import Statistics, build_handler
 from dmg.config import Experiment, digest, flat, resolved
+from dmg.data.day_sampler import DaySampler
 from dmg.data.loader import DataLoader, open_loader
-from dmg.data.sampler import DataSampler, tile
+from dmg.data.sampler import DataSampler, Sampler, tile
 from dmg.data.splits import read_splits, select
 from dmg.distributed import device
 from dmg.handler import ModelHandler
@@ -140,10 +141,11 @@ def _mlflow(experiment: Experiment, run_dir: Path, run: str, identity: str) -> M
 
 def build_sampler(
     experiment: Experiment, loader: DataLoader, splits: pd.DataFrame, fold: str, seed: int
-) -> DataSampler:
+) -> Sampler:
     """Sampler of the windows of a fold's training basins."""
     train = experiment.train
-    return DataSampler(
+    sampler = DaySampler if train.draw == "each_day" else DataSampler
+    return sampler(
         *spans(loader, splits, fold, "train"),
         batch_size=train.batch_size,
         window=train.window,
@@ -157,6 +159,8 @@ def build_loss(experiment: Experiment, loader: DataLoader, statistics: Statistic
     """Loss function, with the standard deviation of each basin's target where it needs one."""
     settings = experiment.train.loss
     options = settings.model_dump(exclude={"name"})
+    if options.pop("standardized", False):
+        options["unit"] = statistics["target"]["std"]
     if LOSSES[settings.name].needs_target_std:
         known = statistics["target_std"]
         std = [known.get(basin, float("nan")) for basin in loader.basin_ids]
@@ -197,6 +201,14 @@ def build_schedule(
             return torch.optim.lr_scheduler.CosineAnnealingLR(
                 optimizer, max(1, epochs - 1), eta_min=settings.final * start
             )
+        case schema.ListedSchedule(learning_rates=rates):
+            start = experiment.train.optimizer.learning_rate
+
+            def factor(done: int) -> float:
+                begun = [epoch for epoch in rates if epoch <= done + 1]
+                return rates[max(begun)] / start if begun else 1.0
+
+            return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
 def build_validation(

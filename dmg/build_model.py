@@ -21,6 +21,7 @@ from dmg.nn import (
     Mlp,
     NamedNetworks,
     Network,
+    PlainLstm,
     Table,
     Transformer,
     divide,
@@ -35,6 +36,7 @@ Statistics = Mapping[str, Any]
 
 NETWORKS: Mapping[str, Callable[..., Network]] = {
     "lstm": Lstm,
+    "plain_lstm": PlainLstm,
     "lstm_mlp": LstmMlp,
     "ea_lstm": EaLstm,
     "transformer": Transformer,

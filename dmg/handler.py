@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dmg.batch import Batch
 from dmg.delta import DeltaModel, Output, State
 from dmg.distributed import device_of
 from dmg.ensemble import Ensemble
+
+NUM_WINDOWS = 512
+"""Windows simulated at once, each day in one of its own; hidden layers of 270 days take 150 MB."""
 
 
 class ModelHandler(nn.Module):
@@ -44,6 +47,34 @@ class ModelHandler(nn.Module):
         for batch in reference:
             state = self.model.resolve(batch.to(device_of(self)), state)
         return State(static=state.static)
+
+    @torch.no_grad()
+    def each_day(self, batch: Batch, num_windows: int = NUM_WINDOWS) -> dict[str, Tensor]:
+        """Simulate each day from its own warm-up, sequence to one, as it was trained.
+
+        Parameters
+        ----------
+        batch
+            Series of several basins with a warm-up, which each day after it gets as well.
+        num_windows
+            Windows simulated at once.
+
+        Returns
+        -------
+        dict
+            Fluxes `[T, B]` of the days after the warm-up.
+        """
+        num_basins, num_days = len(batch.basin), batch.num_steps - batch.warmup
+        step = max(1, num_windows // num_basins)
+        device = device_of(self)
+        parts = [
+            self(batch.days(day, min(day + step, num_days)).to(device)).fluxes
+            for day in range(0, num_days, step)
+        ]
+        return {
+            name: torch.cat([part[name].reshape(-1, num_basins) for part in parts])
+            for name in parts[0]
+        }
 
     @torch.no_grad()
     def stream(self, batches: Iterable[Batch], state: State | None = None) -> Iterator[Output]:

@@ -118,7 +118,7 @@ class RmseComb(Loss):
 
 
 class NseBatch(Loss):
-    """Squared error over the training variance of each basin, mean (p - y)² / (s + ε)².
+    """Squared error over the training variance of each basin, mean (p - y)² / ((s + ε) u)².
 
     References
     ----------
@@ -128,10 +128,14 @@ class NseBatch(Loss):
     needs_target_std: ClassVar[bool] = True
     inverse_scale: Tensor
 
-    def __init__(self, target_std: Tensor, epsilon: float = 0.1) -> None:
-        """Take the standard deviation s of each basin's training target `[N]`, e.g. [mm d-1]."""
+    def __init__(self, target_std: Tensor, epsilon: float = 0.1, unit: float = 1.0) -> None:
+        """Take the standard deviation s of each basin's training target `[N]`, e.g. [mm d-1].
+
+        `unit` u [mm d-1] is what errors are measured in: the published loss compares flows
+        standardised by their pooled standard deviation, but divides them by s in mm d-1.
+        """
         super().__init__()
-        self.register_buffer("inverse_scale", _inverse(target_std, epsilon))
+        self.register_buffer("inverse_scale", _inverse(target_std, epsilon) / unit)
 
     def sums(self, sim: Tensor, obs: Tensor, mask: Tensor, basin: Tensor) -> Sums:
         """Scaled squared error and count, see `Loss.sums`."""

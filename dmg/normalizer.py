@@ -68,6 +68,7 @@ class Normalizer(nn.Module):
             batch.basin,
             batch.forcing,
             batch.seed,
+            batch.rows,
         )
 
     def normalize_forcings(self, forcing: Mapping[str, Tensor]) -> Tensor:

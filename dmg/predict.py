@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import xarray as xr
 import zarr
-from numpy.typing import NDArray
+from torch import Tensor
 
 from dmg.data.loader import DataLoader, Ints
 from dmg.data.template import strings
@@ -38,9 +38,11 @@ def predict(
     outputs: Mapping[str, str],
     chunk_days: int = 1461,
     block_basins: int = 128,
+    period: tuple[Any, Any] | None = None,
+    memory: int | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> None:
-    """Simulate all basins of the loader over all its days and write them to a Zarr store.
+    """Simulate all basins of the loader and write them to a Zarr store.
 
     Static parameters are resolved once per basin over the reference period and held; the state
     is carried through the chunks, so that `chunk_days` changes memory, not numbers.
@@ -59,46 +61,100 @@ def predict(
         Unit of each flux to write, by name.
     chunk_days, block_basins
         Days and basins in memory at once.
+    period
+        First and last day to write; none: all of the loader. A carried state begins with the
+        loader's first day.
+    memory
+        Days before each day that its simulation sees, sequence to one; the first days, which have
+        fewer, are NaN. None: the state is carried.
     attrs
         Attributes of the store (provenance).
+
+    Raises
+    ------
+    ValueError
+        If the period is not within the loader's days.
     """
     handler.eval()
     num_basins = len(loader.basin_ids)
+    first, last = (loader.index(d) for d in period or (loader.times[0], loader.times[-1]))
+    days = range(first, last + 1)
     with atomic(out) as temporary:
-        template = _template(loader, outputs, handler.model.constants, block_basins)
+        template = _template(loader, days, outputs, handler.model.constants, block_basins)
         template.attrs = dict(attrs or {})
         encoding = encode(template, block_basins, math.gcd(block_basins, 8), CHUNK_DAYS)
         template.to_zarr(
             temporary, zarr_format=3, compute=False, consolidated=False, encoding=encoding
         )
-        for first in range(0, num_basins, block_basins):
-            basins = np.arange(first, min(first + block_basins, num_basins))
-            fluxes, static = _block(handler, loader, basins, reference, outputs, chunk_days)
-            _write(temporary, basins, fluxes | static)
+        for start in range(0, num_basins, block_basins):
+            basins = np.arange(start, min(start + block_basins, num_basins))
+            if memory is None:
+                state = _resolved(handler, loader, basins, reference, chunk_days)
+                fluxes = _carried(handler, loader, basins, days, state, chunk_days)
+            else:
+                state = State()
+                fluxes = _by_window(handler, loader, basins, days, memory, chunk_days)
+            values = {name: torch.cat([part[name] for part in fluxes]).T for name in outputs}
+            _write(temporary, basins, values | dict(state.static or {}))
         consolidate(temporary)
 
 
-def _block(
+def _resolved(
     handler: ModelHandler,
     loader: DataLoader,
     basins: Ints,
     reference: tuple[Any, Any],
-    outputs: Mapping[str, str],
     chunk_days: int,
-) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
-    """Fluxes `[B, T]` and static parameters `[B, E]` of some basins."""
+) -> State:
+    """State with the static parameters of some basins, `[B, E]`; empty where there are none."""
+    if not handler.model.constants:
+        return State()
     first, last = (loader.index(day) for day in reference)
-    state: State | None = handler.resolve(loader.chunks(basins, first, last + 1, chunk_days))
-    assert state is not None and state.static is not None
-    static = {name: value.numpy(force=True) for name, value in state.static.items()}
-    chunks = loader.chunks(basins, 0, len(loader.times), chunk_days)
-    parts = [output.fluxes for output in handler.stream(chunks, state)]
-    series = {name: torch.cat([part[name] for part in parts]).T for name in outputs}
-    return {name: flux.numpy(force=True) for name, flux in series.items()}, static
+    return handler.resolve(loader.chunks(basins, first, last + 1, chunk_days))
+
+
+def _carried(
+    handler: ModelHandler,
+    loader: DataLoader,
+    basins: Ints,
+    days: range,
+    state: State,
+    chunk_days: int,
+) -> list[dict[str, Tensor]]:
+    """Fluxes `[T, B]` of consecutive days, from the first day of the loader on."""
+    parts = []
+    chunks = loader.chunks(basins, 0, days.stop, chunk_days)
+    for start, output in zip(
+        range(0, days.stop, chunk_days), handler.stream(chunks, state), strict=True
+    ):
+        skip = max(0, days.start - start)
+        parts.append({name: flux[skip:] for name, flux in output.fluxes.items()})
+    return parts
+
+
+def _by_window(
+    handler: ModelHandler,
+    loader: DataLoader,
+    basins: Ints,
+    days: range,
+    memory: int,
+    chunk_days: int,
+) -> list[dict[str, Tensor]]:
+    """Fluxes `[T, B]` of days that each see the `memory` days before them, else NaN."""
+    parts = []
+    known = max(days.start, memory)
+    for start in range(known, days.stop, chunk_days):
+        length = min(chunk_days, days.stop - start)
+        series = loader.batch(basins, np.full(len(basins), start), length, memory)
+        parts.append(handler.each_day(series))
+    names = parts[0] if parts else handler.model.outputs
+    unknown = torch.full((min(known, days.stop) - days.start, len(basins)), torch.nan)
+    return [dict.fromkeys(names, unknown), *parts]
 
 
 def _template(
     loader: DataLoader,
+    days: range,
     outputs: Mapping[str, str],
     constants: Mapping[str, tuple[Parameter, int | None]],
     block_basins: int,
@@ -111,7 +167,7 @@ def _template(
         return dask.array.zeros(shape, chunks=chunks, dtype=np.float32)
 
     variables: dict[str, Any] = {
-        name: (("basin", "time"), empty(num_basins, len(loader.times)), {"units": unit})
+        name: (("basin", "time"), empty(num_basins, len(days)), {"units": unit})
         for name, unit in outputs.items()
     }
     for name, (parameter, num_components) in constants.items():
@@ -121,7 +177,7 @@ def _template(
         variables[name] = (tuple(sizes), empty(*sizes.values()), _attrs(parameter))
     coords = {
         "basin": ("basin", strings(loader.basin_ids), {"cf_role": "timeseries_id"}),
-        "time": ("time", loader.times.astype("datetime64[ns]")),
+        "time": ("time", loader.times[days.start : days.stop].astype("datetime64[ns]")),
     }
     return xr.Dataset(variables, coords)
 
@@ -131,10 +187,10 @@ def _attrs(parameter: Parameter) -> dict[str, Any]:
     return {"units": parameter.unit, "long_name": parameter.meaning, "kind": "parameter"} | bounds
 
 
-def _write(store: Path, basins: Ints, values: Mapping[str, NDArray[np.float32]]) -> None:
+def _write(store: Path, basins: Ints, values: Mapping[str, Tensor]) -> None:
     """Write the values of a block of basins, whole shards, into its rows of the store."""
     group = zarr.open_group(store, mode="r+")
     for name, block in values.items():
         array = group[name]
         assert isinstance(array, zarr.Array)
-        array[int(basins[0]) : int(basins[-1]) + 1] = block
+        array[int(basins[0]) : int(basins[-1]) + 1] = block.numpy(force=True)

@@ -86,6 +86,8 @@ def predict(
         outputs=dict.fromkeys(handler.model.outputs, "mm d-1"),
         chunk_days=evaluate.chunk_days,
         block_basins=evaluate.block_basins,
+        period=(evaluate.period.start, evaluate.period.end) if evaluate.period else None,
+        memory=trained.train.warmup if evaluate.memory == "window" else None,
         attrs={name: content[name] for name in PROVENANCE if content[name] is not None},
     )
 

@@ -21,7 +21,7 @@ from torch import nn
 from dmg import distributed
 from dmg.batch import Batch
 from dmg.checkpoint import Checkpoints, State
-from dmg.data.sampler import DataSampler, part
+from dmg.data.sampler import Sampler, part
 from dmg.gradient import add_gradient
 from dmg.interrupt import Interrupted, StopRequest
 from dmg.losses import Loss, Sums
@@ -78,7 +78,7 @@ class Trainer:
     handler: nn.Module
     loss: Loss
     loader: Loader
-    sampler: DataSampler
+    sampler: Sampler
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler | None = None
     run_dir: Path

@@ -38,6 +38,11 @@ MODELS: dict[str, dict[str, Any]] = {
         "train": {"loss": {"name": "nse_batch"}, "schedule": {"name": "cosine"}},
     },
 }
+EACH_DAY = {"loss": {"name": "nse_batch", "standardized": True}, "draw": "each_day", "window": 1}
+MODELS |= {
+    name: {"model": {"phy": None, "nn": {"name": nn, "hidden_size": 4}}, "train": EACH_DAY}
+    for name, nn in [("sequence_to_one", "plain_lstm"), ("ea_sequence_to_one", "ea_lstm")]
+}
 TEMPORAL = {
     "kind": "temporal",
     "train": {"start": "2000-01-01", "end": "2001-03-31"},

@@ -29,5 +29,11 @@ class Evaluate(Section):
         None,
         description="Period whose last day gives the static parameters; none: the training period",
     )
+    period: Period | None = Field(None, description="Days that are predicted; none: all")
+    memory: Literal["carried", "window"] = Field(
+        "carried",
+        description="What a day's prediction remembers: all days before, or, sequence to one, the"
+        " train.warmup days before it and nothing else",
+    )
     chunk_days: int = Field(1461, ge=1, description="Days predicted at once [d]")
     block_basins: int = Field(128, ge=1, description="Basins predicted at once")

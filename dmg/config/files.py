@@ -41,6 +41,15 @@ class Experiment(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _window_has_no_stores(self) -> Experiment:
+        if self.evaluate.memory == "window" and self.model.phy is not None:
+            raise ValueError(
+                "evaluate.memory: window simulates each day apart, which is for a network that"
+                " gives the flow; use carried, or set phy: null"
+            )
+        return self
+
 
 class Run(Section):
     """Which experiments to run, and where files lie."""

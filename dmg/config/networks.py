@@ -31,6 +31,16 @@ class Lstm(NetworkSection):
     precision: Precision = Field("float32", description=PRECISION)
 
 
+class PlainLstm(NetworkSection):
+    """LSTM on forcings and attributes as they are, in the convention of Kratzert et al. (2019)."""
+
+    name: Literal["plain_lstm"] = "plain_lstm"
+    hidden_size: int = Field(256, ge=1, description="Hidden units")
+    dropout: float = Field(0.4, ge=0, lt=1, description="Dropout of the outputs, by window [1]")
+    forget_bias: float = Field(5.0, description="First bias of the forget gate")
+    precision: Precision = Field("float32", description=PRECISION)
+
+
 class Mlp(NetworkSection):
     """Multi-layer perceptron over attributes; static parameters only."""
 
@@ -58,7 +68,7 @@ class EaLstm(NetworkSection):
 
     name: Literal["ea_lstm"] = "ea_lstm"
     hidden_size: int = Field(256, ge=1, description="Hidden units")
-    dropout: float = Field(0.4, ge=0, lt=1, description="Variational dropout of the weights [1]")
+    dropout: float = Field(0.4, ge=0, lt=1, description="Dropout of the outputs, by window [1]")
     forget_bias: float = Field(5.0, description="First bias of the forget gate")
     precision: Precision = Field("float32", description=PRECISION)
 
@@ -114,6 +124,6 @@ class Table(NetworkSection):
 
 
 Network = Annotated[
-    Lstm | Mlp | LstmMlp | EaLstm | McLstm | Transformer | Encoder | Table,
+    Lstm | PlainLstm | Mlp | LstmMlp | EaLstm | McLstm | Transformer | Encoder | Table,
     Field(discriminator="name"),
 ]

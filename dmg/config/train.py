@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dmg.config.base import Section
 
@@ -34,6 +34,11 @@ class NseBatch(Section):
 
     name: Literal["nse_batch"] = "nse_batch"
     epsilon: float = Field(0.1, ge=0, description="Added to the standard deviation [mm d-1]")
+    standardized: bool = Field(
+        False,
+        description="Measure errors in standard deviations of the pooled target, as published:"
+        " the loss changes by a constant factor, which clip_norm sees",
+    )
 
 
 class NseSqrtBatch(Section):
@@ -87,7 +92,25 @@ class CosineSchedule(Section):
     final: float = Field(0.0, ge=0, le=1, description="Last learning rate over the first [1]")
 
 
-Schedule = Annotated[StepSchedule | CosineSchedule, Field(discriminator="name")]
+class ListedSchedule(Section):
+    """Learning rates of their own from listed epochs on."""
+
+    name: Literal["listed"] = "listed"
+    learning_rates: dict[int, float] = Field(
+        min_length=1, description="Learning rate from an epoch on, by epoch (the first is 1)"
+    )
+
+    @model_validator(mode="after")
+    def _in_range(self) -> ListedSchedule:
+        if min(self.learning_rates) < 2 or min(self.learning_rates.values()) <= 0:
+            raise ValueError(
+                "expected positive learning rates from epoch 2 or later on, found"
+                f" {self.learning_rates}; that of the first epoch is the optimizer's"
+            )
+        return self
+
+
+Schedule = Annotated[StepSchedule | CosineSchedule | ListedSchedule, Field(discriminator="name")]
 
 
 RESOURCES = ("processes", "threads", "accumulate", "seeds", "checkpoint_minutes", "trackers")
@@ -101,8 +124,17 @@ class Train(Section):
     optimizer: Optimizer = Field(Adadelta(), description="Optimiser")
     schedule: Schedule | None = Field(None, description="Learning-rate schedule")
     epochs: int = Field(50, ge=1, description="Passes over the training data")
+    draw: Literal["random", "each_day"] = Field(
+        "random",
+        description="Windows of an epoch: drawn at random, with replacement, within the training"
+        " period; or one that begins on each day of each basin, in random order, whose warm-up may"
+        " lie before the period (sequence-to-one: window: 1)",
+    )
     steps_per_epoch: int | None = Field(
-        None, ge=1, description="Steps an epoch; none: 99 % of the days are expected to be drawn"
+        None,
+        ge=1,
+        description="Steps an epoch; none: 99 % of the days are expected to be drawn, or, with"
+        " draw: each_day, all windows",
     )
     batch_size: int = Field(100, ge=1, description="Windows a step, over all processes")
     window: int = Field(365, ge=1, description="Scored days of a window [d]")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,6 +45,17 @@ class Windows:
     rows: Integers
     length: int
     seed: int = 0
+
+
+class Sampler(Protocol):
+    """What a training needs of a sampler."""
+
+    batch_size: int
+    warmup: int
+    steps_per_epoch: int
+
+    def windows(self, epoch: int, step: int) -> Windows:
+        """Give the global batch of a step: a pure function."""
 
 
 class DataSampler:
@@ -105,12 +117,7 @@ class DataSampler:
         low, high = begin + self.warmup, end - self.window + 1
         short = np.flatnonzero(high < low)
         if short.size:
-            days = int((end - begin)[short].min()) + 1
-            raise ValueError(
-                f"window + warmup: expected at most the {days} days of the training period, found"
-                f" {self.window} + {self.warmup}; shorten train.window or train.warmup, or lengthen"
-                " data.split.train"
-            )
+            raise short_period(int((end - begin)[short].min()) + 1, self.window, self.warmup)
         return low, high
 
 
@@ -190,11 +197,24 @@ def _windows(pieces: Sequence[tuple[int, int]], length: int) -> Windows:
     return Windows(basins, starts, np.arange(len(pieces), dtype=np.int64), length)
 
 
-def _check_batch(batch_size: int, num_basins: int) -> None:
+def short_period(days: int, window: int, warmup: int) -> ValueError:
+    """Error of a training period that holds no window."""
+    return ValueError(
+        f"window + warmup: expected at most the {days} days of the training period, found"
+        f" {window} + {warmup}; shorten train.window or train.warmup, or lengthen data.split.train"
+    )
+
+
+def check_basins(num_basins: int) -> None:
+    """Raise `ValueError` if there is no training basin."""
     if num_basins == 0:
         raise ValueError(
             "training basins: expected at least one, found none; check data.basins and data.split"
         )
+
+
+def _check_batch(batch_size: int, num_basins: int) -> None:
+    check_basins(num_basins)
     if batch_size > num_basins:
         raise ValueError(
             f"train.batch_size: expected at most the number of training basins ({num_basins}),"

@@ -8,6 +8,7 @@ from dmg.nn.lstm_mlp import LstmMlp
 from dmg.nn.mc_lstm import McLstm
 from dmg.nn.mlp import Mlp
 from dmg.nn.named import NamedNetworks, divide
+from dmg.nn.plain_lstm import PlainLstm
 from dmg.nn.step import StepNetwork, evaluate
 from dmg.nn.table import Table
 from dmg.nn.transformer import Transformer
@@ -24,6 +25,7 @@ __all__ = [
     "Network",
     "NetworkState",
     "NoNetwork",
+    "PlainLstm",
     "Scores",
     "StepNetwork",
     "Table",

@@ -28,6 +28,8 @@ class Inputs(NamedTuple):
     """Forcings as they are, `[T, B]` by name."""
     seed: int = 0
     """Seed of the dropout; the same seed gives the same mask on every rank."""
+    rows: Tensor = torch.zeros(0, dtype=torch.int64)
+    """Position of each window in the global batch, `[B]`; none: their order here."""
 
 
 class Scores(NamedTuple):

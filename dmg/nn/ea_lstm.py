@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dmg.nn.base import Inputs, NetworkState, Scores
-from dmg.nn.dropout import drop
-from dmg.nn.heads import Headed, run_lstm
+from dmg.nn.heads import Headed, first_weights, run_lstm
 
 
 class EaLstm(Headed):
@@ -28,7 +27,7 @@ class EaLstm(Headed):
     hidden_size
         H.
     dropout
-        Chance that a weight of the recurrent layer is dropped in a training step [1].
+        Chance that an output of the recurrent layer is dropped in a training step [1].
     forget_bias
         First bias of the forget gate; the larger, the longer the first memory.
     bfloat16
@@ -51,8 +50,8 @@ class EaLstm(Headed):
         size = hidden_size
         self.input_gate = nn.Linear(num_attributes, size)
         # gates in the order forget, cell, output
-        self.weight_ih = nn.Parameter(nn.init.orthogonal_(torch.empty(3 * size, num_forcings)))
-        self.weight_hh = nn.Parameter(torch.eye(size).repeat(3, 1))
+        of_input, of_hidden = first_weights(3, num_forcings, size)
+        self.weight_ih, self.weight_hh = nn.Parameter(of_input), nn.Parameter(of_hidden)
         self.bias = nn.Parameter(torch.tensor([forget_bias, 0.0, 0.0]).repeat_interleave(size))
         self._add_heads(size)
         self.dropout = dropout
@@ -64,16 +63,13 @@ class EaLstm(Headed):
         """Give the scores of a period: see `Network.forward`."""
         gate = self.input_gate(inputs.attributes).expand(len(inputs.forcing), -1, -1)
         x = torch.cat([inputs.forcing, gate], dim=-1)
-        weights = self._weights(inputs.seed)
-        hidden, state = run_lstm(x, state, weights, self.in_bfloat16, self.training)
-        return self._read(hidden, last_only), state
+        hidden, state = run_lstm(x, state, self._weights(), self.in_bfloat16, self.training)
+        return self._read_dropped(hidden, last_only, inputs, self.dropout), state
 
-    def _weights(self, seed: int) -> list[Tensor]:
+    def _weights(self) -> list[Tensor]:
         """Weights of an LSTM over forcings and the gate's logits, which it passes through."""
         of_input: Tensor = self.weight_ih
         of_hidden: Tensor = self.weight_hh
-        if self.training and self.dropout > 0:
-            of_input, of_hidden = drop([of_input, of_hidden], self.dropout, seed)
         size = of_hidden.shape[1]
         zeros, identity = torch.zeros_like(of_hidden), torch.eye(size).to(of_hidden)
         passes = torch.cat([torch.zeros_like(of_input[:size]), identity], dim=1)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dmg.nn.base import Network, Scores
+from dmg.nn.base import Inputs, Network, Scores
+from dmg.nn.dropout import keep_windows
 
 
 class Headed(Network):
@@ -33,8 +34,26 @@ class Headed(Network):
         """Features `[T, B, D]` to scores."""
         wanted = features[-1:] if last_only else features
         dynamic = self.dynamic_head(wanted) if self.dynamic_head else wanted[..., :0]
-        static = self.static_head(features[-1]) if self.static_head else features[-1, :, :0]
+        static = self.static_head(wanted[-1]) if self.static_head else wanted[-1, :, :0]
         return Scores(dynamic, static)
+
+    def _read_dropped(
+        self, features: Tensor, last_only: bool, inputs: Inputs, dropout: float
+    ) -> Scores:
+        """Features to scores, in training with some of each window's features dropped."""
+        wanted = features[-1:] if last_only else features
+        if self.training and dropout > 0:
+            wanted = wanted * keep_windows(inputs, features.shape[-1], dropout)
+        return self._read(wanted, last_only)
+
+
+def first_weights(num_gates: int, num_inputs: int, size: int) -> tuple[Tensor, Tensor]:
+    """First weights of gates in Kratzert et al. (2019): orthogonal of inputs, identity of outputs.
+
+    doi:10.5194/hess-23-5089-2019
+    """
+    of_input = nn.init.orthogonal_(torch.empty(num_gates * size, num_inputs))
+    return of_input, torch.eye(size).repeat(num_gates, 1)
 
 
 def embed(linear: nn.Linear, forcing: Tensor, attributes: Tensor) -> Tensor:

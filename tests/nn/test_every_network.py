@@ -9,7 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from dmg.nn import EaLstm, Encoder, Inputs, Lstm, LstmMlp, McLstm, Mlp, Network, Transformer
+from dmg.nn import (
+    EaLstm,
+    Encoder,
+    Inputs,
+    Lstm,
+    LstmMlp,
+    McLstm,
+    Mlp,
+    Network,
+    PlainLstm,
+    Transformer,
+)  # fmt: skip
 from tests.pretrain_encoder import CONTEXT, export, pretrain
 
 T, B, F, A = 23, 3, 2, 4
@@ -24,6 +35,7 @@ def pretrained() -> str:
 
 NETWORKS: dict[str, Callable[..., Network]] = {
     "lstm": lambda **o: Lstm(*SIZES, hidden_size=8, **o),
+    "plain_lstm": lambda **o: PlainLstm(*SIZES, hidden_size=8, **o),
     "mlp": lambda **o: Mlp(A, 5, hidden_sizes=(16, 16), **o),
     "lstm_mlp": lambda **o: LstmMlp(*SIZES, hidden_size=8, mlp_hidden_sizes=(8,), **o),
     "ea_lstm": lambda **o: EaLstm(*SIZES, hidden_size=8, **o),
@@ -34,7 +46,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "encoder": lambda **o: Encoder(*SIZES, source=pretrained(), context=CONTEXT, frozen=False, **o),
 }  # fmt: skip
 WITH_DROPOUT = [n for n in NETWORKS if n not in ("mc_lstm", "encoder")]
-IN_BFLOAT16 = ["lstm", "lstm_mlp", "ea_lstm", "transformer", "encoder"]
+IN_BFLOAT16 = ["lstm", "plain_lstm", "lstm_mlp", "ea_lstm", "transformer", "encoder"]
 
 
 def network(name: str, **options: object) -> Network:
@@ -46,13 +58,13 @@ def inputs(seed: int = 0) -> Inputs:
     g = torch.Generator().manual_seed(1)
     x = torch.randn(T, B, F, generator=g, dtype=torch.float64)
     a = torch.randn(B, A, generator=g, dtype=torch.float64)
-    return Inputs(x, a, torch.arange(B), {"rain": x[..., 0].abs()}, seed)
+    return Inputs(x, a, torch.arange(B), {"rain": x[..., 0].abs()}, seed, torch.arange(B))
 
 
 def cut(given: Inputs, days: slice, basins: slice = slice(None)) -> Inputs:
     return given._replace(
         forcing=given.forcing[days, basins], attributes=given.attributes[basins],
-        basin=given.basin[basins],
+        basin=given.basin[basins], rows=given.rows[basins],
         physical={n: f[days, basins] for n, f in given.physical.items()},
     )  # fmt: skip
 

@@ -45,7 +45,9 @@ rule predict:
     benchmark:
         f"{R}/{{experiment}}/{{fold}}/{{seed}}/predict.tsv"
     params:
-        digest=digest("evaluate.outputs", "evaluate.reference"),
+        digest=digest(
+            "evaluate.outputs", "evaluate.reference", "evaluate.period", "evaluate.memory"
+        ),
         folder=subpath(input.splits, parent=True),
     shell:
         "dmg predict --config {input.config} --model {input.model} --store {input.store}"
