@@ -1,6 +1,6 @@
 """One batch of windows: what a model reads.
 
-Shape legend: T time, B basins, A attributes.
+Shape legend: T time, B basins (or units), A attributes, G gauges.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
+
+from dmg.topology import Topology
 
 
 def _no_rows() -> Tensor:
@@ -26,7 +28,7 @@ class Batch:
     attributes: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     """Static attributes of the network, `[B, A]`; classes as codes, missing as NaN."""
     target: Tensor | None = None
-    """Observed target `[T, B]`, missing as NaN."""
+    """Observed target `[T, B]`, or `[T, G]` where there is a topology; missing as NaN."""
     basin: Tensor = field(default_factory=_no_rows)
     """Row of each basin in the experiment's list, `[B]`."""
     time: Tensor = field(default_factory=_no_rows)
@@ -37,6 +39,13 @@ class Batch:
     """Seed of this step's random draws (dropout)."""
     rows: Tensor = field(default_factory=_no_rows)
     """Position of each window in the global batch, `[B]`: draws depend on it, not on the rank."""
+    topology: Topology | None = None
+    """Gauges downstream of the basins, which then are units; none: each basin has its gauge."""
+
+    @property
+    def observed(self) -> Tensor:
+        """Row of each series of the target in the experiment's list, `[B]` or `[G]`."""
+        return self.basin if self.topology is None else self.topology.gauge
 
     @property
     def num_steps(self) -> int:
@@ -93,4 +102,5 @@ class Batch:
             attributes=self.attributes.to(device),
             target=None if self.target is None else self.target.to(device),
             basin=self.basin.to(device),
+            topology=self.topology and self.topology.to(device),
         )

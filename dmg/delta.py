@@ -1,11 +1,12 @@
 """The coupled model: normaliser, network, parameter map, process model, routing.
 
-Shape legend: T time, B basins, E components, D dynamic scores, S static scores.
+Shape legend: T time, B basins (or units), G gauges, E components, D dynamic scores, S static
+scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -17,14 +18,14 @@ from dmg.nn import Inputs, Network, NetworkState, NoNetwork, Scores
 from dmg.normalizer import Normalizer
 from dmg.parameters import Parameter, ParameterMap, learned
 from dmg.phy import ProcessModel
-from dmg.routing import UnitHydrograph
+from dmg.routing import Aggregate, UnitHydrograph
 
 
 class State(NamedTuple):
     """Everything that a model remembers between two chunks of a stream."""
 
     phy: Any = None  # storages of the process model, [B, E] each
-    routing: Mapping[str, Tensor] = {}  # water in transit of each routed flux, [K-1, B]
+    routing: Mapping[str, Tensor] = {}  # water in transit: [K-1, B] of a flux, channels
     nn: NetworkState = ()  # memory of the network
     static: Mapping[str, Tensor] | None = None  # resolved static parameters; None: not resolved
     time: Tensor | None = None  # day after the last step, days since 1970-01-01, [B]
@@ -32,7 +33,7 @@ class State(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Simulated fluxes `[T, B]` by name, and the state after the last step."""
+    """Simulated fluxes `[T, B]`, or `[T, G]`, by name, and the state after the last step."""
 
     fluxes: dict[str, Tensor]
     state: State
@@ -52,7 +53,7 @@ class DeltaModel(torch.nn.Module):
     routing
         Unit hydrograph per basin; none: runoff is not routed.
     aggregate
-        Function of a flux `[T, B]` that sums units to gauges, `[T, G]`.
+        From units to gauges, for a batch with a topology; none: their area-weighted mean.
     normalizer
         Statistics of forcings, attributes and target; none: the network reads nothing.
     parameters
@@ -81,7 +82,7 @@ class DeltaModel(torch.nn.Module):
         nn: Network | None,
         phy_model: ProcessModel | None,
         routing: UnitHydrograph | None = None,
-        aggregate: Callable[[Tensor], Tensor] | None = None,
+        aggregate: Aggregate | None = None,
         *,
         normalizer: Normalizer | None = None,
         parameters: ParameterMap | None = None,
@@ -94,10 +95,10 @@ class DeltaModel(torch.nn.Module):
         self.nn = nn or NoNetwork()
         self.phy_model = phy_model
         self.routing = routing
-        self.aggregate = aggregate
+        self.aggregate = aggregate or Aggregate()
         self.correction = correction
         self.normalizer = normalizer or Normalizer()
-        self.parameter_map = parameters or parameter_map(phy_model, routing)
+        self.parameter_map = parameters or parameter_map(phy_model, routing, aggregate=aggregate)
         self.warmup_gradient = warmup_gradient
         self.dynamic_dropout = dynamic_dropout
         self.outputs = tuple(outputs)
@@ -139,8 +140,10 @@ class DeltaModel(torch.nn.Module):
         static = self._static(scores, state)
         time = batch.time + batch.num_steps
         if self.phy_model is None:
-            flow = self._flow(scores)
-            return Output({self.outputs[0]: flow}, State(nn=memory, static=static, time=time))
+            fluxes, rivers = self._aggregate(
+                {self.outputs[0]: self._flow(scores)}, static, batch, state.routing
+            )
+            return Output(fluxes, State(routing=rivers, nn=memory, static=static, time=time))
         # dynamic ones stay scores, views of what the network gave: the loop maps them to values
         dynamic = self._drop_dynamic(self.parameter_map.dynamic_scores(scores.dynamic), batch)
         fluxes, stores = self._simulate(
@@ -148,9 +151,8 @@ class DeltaModel(torch.nn.Module):
         )
         fluxes, transit = self._route(fluxes, static, state.routing)
         fluxes, corrected = self._correct(fluxes, inputs, state)
-        if self.aggregate is not None:
-            fluxes = {name: self.aggregate(flux) for name, flux in fluxes.items()}
-        return Output(fluxes, State(stores, transit, memory, static, time, corrected))
+        fluxes, rivers = self._aggregate(fluxes, static, batch, state.routing)
+        return Output(fluxes, State(stores, transit | rivers, memory, static, time, corrected))
 
     def _warm_up(self, batch: Batch, state: State) -> State:
         """Fill the stores, with the parameters of the last warm-up step and without gradient."""
@@ -218,6 +220,20 @@ class DeltaModel(torch.nn.Module):
             fluxes[name], later[name] = self.routing(fluxes[name], parameters, transit.get(name))
         return fluxes, later
 
+    def _aggregate(
+        self,
+        fluxes: dict[str, Tensor],
+        parameters: Mapping[str, Tensor],
+        batch: Batch,
+        transit: Mapping[str, Tensor],
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        if batch.topology is None:
+            return fluxes, {}
+        at_gauges: tuple[dict[str, Tensor], dict[str, Tensor]] = self.aggregate(
+            fluxes, parameters, batch.topology, transit
+        )
+        return at_gauges
+
     def _correct(
         self, fluxes: dict[str, Tensor], inputs: Inputs, state: State
     ) -> tuple[dict[str, Tensor], NetworkState]:
@@ -256,12 +272,14 @@ def parameter_map(
     dynamic: Sequence[str] = (),
     num_components: int = 1,
     fixed: Mapping[str, float] | None = None,
+    aggregate: Aggregate | None = None,
 ) -> ParameterMap:
     """Map for all parameters of a process model and its routing that are not at their default."""
     if phy_model is None:
         return ParameterMap({})
     components = learned(phy_model.PARAMETERS, {*dynamic, *(fixed or {})})
-    basin = {} if routing is None else routing.PARAMETERS
+    modules = [module for module in (routing, aggregate) if module is not None]
+    basin = {name: p for module in modules for name, p in module.PARAMETERS.items()}
     return ParameterMap(components, basin, dynamic, num_components, fixed)
 
 

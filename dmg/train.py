@@ -21,7 +21,7 @@ from torch import nn
 from dmg import distributed
 from dmg.batch import Batch
 from dmg.checkpoint import Checkpoints, State
-from dmg.data.sampler import Sampler, part
+from dmg.data.sampler import Sampler
 from dmg.gradient import add_gradient
 from dmg.interrupt import Interrupted, StopRequest
 from dmg.losses import Loss, Sums
@@ -195,7 +195,7 @@ class Trainer:
         windows = self.sampler.windows(epoch, step)
         first, count = distributed.rank() * self.accumulate, self.accumulate
         parts = count * distributed.world_size()
-        mine = [part(windows, i, parts) for i in range(first, first + count)]
+        mine = [self.sampler.part(windows, i, parts) for i in range(first, first + count)]
         return [read(self.loader, p, self.sampler.warmup).to(self._device) for p in mine]
 
     def _line(self, started: float) -> Line:

@@ -31,7 +31,11 @@ class Loader(Protocol):
 def read(loader: Loader, windows: Windows, warmup: int) -> Batch:
     """Read windows, with the seed and the positions that random draws in the model depend on."""
     batch = loader.batch(windows.basins, windows.starts, windows.length, warmup)
-    return replace(batch, seed=windows.seed, rows=torch.from_numpy(windows.rows))
+    rows = torch.from_numpy(windows.rows) if batch.topology is None else batch.rows
+    target = batch.target
+    if target is not None and not windows.scored:
+        target = torch.full_like(target, math.nan)
+    return replace(batch, seed=windows.seed, rows=rows, target=target)
 
 
 def batch_sums(handler: nn.Module, loss: Loss, batch: Batch, target: str) -> Sums:
@@ -39,7 +43,7 @@ def batch_sums(handler: nn.Module, loss: Loss, batch: Batch, target: str) -> Sum
     assert batch.target is not None
     sim = handler(batch).fluxes[target]
     obs = batch.target[batch.warmup :]
-    return loss.sums(sim, obs, torch.isfinite(obs), batch.basin)
+    return loss.sums(sim, obs, torch.isfinite(obs), batch.observed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dmg.data.sampler import Integers, Windows, check_basins, short_period
+from dmg.data.sampler import Integers, Windows, check_basins, part, short_period
 
 ROUNDS = 6
 """Rounds of the network; four already pass for a random permutation."""
@@ -86,6 +86,10 @@ class DaySampler:
         rows = np.arange(end - begin, dtype=np.int64)
         seed = int(np.random.default_rng([self.seed, epoch, step]).integers(2**62))
         return Windows(self.basins[chosen], starts, rows, self.window, seed)
+
+    def part(self, windows: Windows, rank: int, world_size: int) -> Windows:
+        """Part of a global batch that belongs to one process: see `dmg.data.sampler.part`."""
+        return part(windows, rank, world_size)
 
 
 def permuted(places: Integers, size: int, *seed: int) -> Integers:

@@ -38,6 +38,8 @@ class Windows:
         Scored days of each window [d].
     seed
         Integer of this step for random draws in the model; the same for every part.
+    scored
+        Whether the windows are compared with observations; if not, they only keep a process busy.
     """
 
     basins: Integers
@@ -45,17 +47,24 @@ class Windows:
     rows: Integers
     length: int
     seed: int = 0
+    scored: bool = True
 
 
 class Sampler(Protocol):
     """What a training needs of a sampler."""
 
-    batch_size: int
     warmup: int
     steps_per_epoch: int
 
+    @property
+    def batch_size(self) -> float:
+        """Windows of a step, on average."""
+
     def windows(self, epoch: int, step: int) -> Windows:
         """Give the global batch of a step: a pure function."""
+
+    def part(self, windows: Windows, rank: int, world_size: int) -> Windows:
+        """Part of a global batch that belongs to one process."""
 
 
 class DataSampler:
@@ -110,6 +119,10 @@ class DataSampler:
         seed = int(draw.integers(2**62))
         return Windows(self.basins[chosen], starts, rows, self.window, seed)
 
+    def part(self, windows: Windows, rank: int, world_size: int) -> Windows:
+        """Part of a global batch that belongs to one process: see `part`."""
+        return part(windows, rank, world_size)
+
     def _ranges(self, first: ArrayLike, last: ArrayLike) -> tuple[Integers, Integers]:
         """First and last possible start of each basin, both included."""
         begin = np.broadcast_to(np.asarray(first, dtype=np.int64), self.basins.shape)
@@ -139,7 +152,7 @@ def part(windows: Windows, rank: int, world_size: int) -> Windows:
     )
 
 
-def num_steps(batch_size: int, window: int, num_basins: int, num_days: float) -> int:
+def num_steps(batch_size: float, window: int, num_basins: int, num_days: float) -> int:
     """Count the steps after which 99 % of the basin-days are expected to have been drawn.
 
     n = ⌈ln 0.01 / ln(1 - p)⌉ with p = batch_size · window / (num_basins · num_days), the published

@@ -1,0 +1,56 @@
+"""From units to gauges: one interface to the plain mean and to routing through a river network.
+
+Shape legend: T time, U units, G gauges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from dmg.parameters import Parameter
+from dmg.topology import Topology
+
+
+class Aggregate(nn.Module):
+    """Area-weighted mean over the units upstream of each gauge (Song et al. 2025).
+
+    Runoff must have been delayed before, by a unit hydrograph per unit. Other ways from units to
+    gauges have parameters of their own.
+
+    References
+    ----------
+    Song et al. 2025, WRR 61, doi:10.1029/2024WR038928.
+    """
+
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {}
+
+    def forward(
+        self,
+        fluxes: Mapping[str, Tensor],
+        parameters: Mapping[str, Tensor],
+        topology: Topology,
+        state: Mapping[str, Tensor],
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Bring fluxes of units to gauges.
+
+        Parameters
+        ----------
+        fluxes
+            By name, `[T, U]` [mm d-1] over each unit.
+        parameters
+            Those of `PARAMETERS`, `[U]` each.
+        topology
+            Units, gauges and what lies between.
+        state
+            What an earlier call has left; empty: nothing.
+
+        Returns
+        -------
+        fluxes, state
+            By name, `[T, G]` [mm d-1] over all units upstream of each gauge, and the state to go
+            on with.
+        """
+        return {name: topology.mean(flux) for name, flux in fluxes.items()}, {}
