@@ -1,0 +1,88 @@
+"""Batches of gauges: forcing of the units, flow of the gauges, reaches between."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from dmg.data.gauge_loader import GaugeLoader, Rivers
+from dmg.data.loader import DataLoader
+from dmg.data.zarrs import open_zarr
+from tests.data.test_drainage import DOWNSTREAM, GAUGES, UNIT_REACH, river
+
+DAYS = np.datetime64("2000-01-01") + np.arange(50)
+
+
+def store(path: Path, name: str, ids: list[str], days: np.ndarray) -> DataLoader:
+    """A series whose value is 1000 x basin + day since 2000-01-01."""
+    values = 1000 * np.arange(len(ids))[:, None] + (days - DAYS[0]).astype(int)
+    data = xr.Dataset(
+        {name: (("basin", "time"), values.astype("f4"))},
+        {"basin": ids, "time": days.astype("datetime64[ns]")},
+    )
+    data.to_zarr(path, zarr_format=3, consolidated=False)
+    forcings = ["precipitation"] if name == "precipitation" else []
+    target = "streamflow" if name == "streamflow" else None
+    return DataLoader([open_zarr(path)], forcings, target=target)
+
+
+@pytest.fixture
+def loader(tmp_path: Path) -> GaugeLoader:
+    """Gauges whose record begins 5 days after that of the units, and ends 5 days before."""
+    drainage = river()
+    units = store(tmp_path / "units.zarr", "precipitation", ["abcdefg"[u] for u in drainage.order],
+                  DAYS)  # fmt: skip
+    observed = store(tmp_path / "gauges.zarr", "streamflow", [*GAUGES], DAYS[5:-5])
+    size = len(DOWNSTREAM)
+    rivers = Rivers(
+        DOWNSTREAM, np.arange(1.0, size + 1), np.full(size, 0.01), UNIT_REACH[drainage.order],
+        np.array([*GAUGES.values()]),
+    )  # fmt: skip
+    return GaugeLoader(units, drainage, [*GAUGES], observed, rivers)
+
+
+def test_a_batch_has_units_and_gauges(loader: GaugeLoader) -> None:
+    gauges = np.array([3, 1])
+    batch = loader.batch(gauges, np.array([20, 20]), 10, warmup=5)
+    units = loader.drainage.units(gauges)
+    assert batch.forcing["precipitation"].shape == (15, 5)
+    assert batch.forcing["precipitation"][0].tolist() == [1000 * u + 15 for u in units]
+    assert batch.target is not None and batch.topology is not None
+    assert batch.target[0].tolist() == [3000 + 15, 1000 + 15]
+    assert batch.topology.gauge.tolist() == batch.observed.tolist() == [3, 1]
+    assert batch.rows.tolist() == batch.basin.tolist() == units.tolist()
+
+
+def test_days_without_a_record_have_no_target(loader: GaugeLoader) -> None:
+    target = loader.batch(np.array([0]), np.array([3]), 44).target
+    assert target is not None
+    assert np.isfinite(target[:, 0]).nonzero().flatten().tolist() == list(range(2, 42))
+    early = loader.batch(np.array([0]), np.array([0]), 3).target
+    assert early is not None and early.isnan().all()
+
+
+def test_chunks_are_the_whole(loader: GaugeLoader) -> None:
+    gauges = np.array([0, 2])
+    whole = loader.batch(gauges, np.zeros(2, dtype=int), 50).forcing["precipitation"]
+    chunks = list(loader.chunks(gauges, 0, 50, 15))
+    assert [c.num_steps for c in chunks] == [15, 15, 15, 5]
+    assert np.concatenate([c.forcing["precipitation"] for c in chunks]).tolist() == whole.tolist()
+    assert all(c.topology is chunks[0].topology for c in chunks)
+
+
+def test_reaches_of_a_batch_are_those_upstream(loader: GaugeLoader) -> None:
+    topology = loader.batch(np.array([1]), np.array([9]), 5).topology
+    assert topology is not None and topology.channels is not None
+    channels = topology.channels
+    assert channels.length.tolist() == [1, 2, 3]  # reaches 0, 1 and 2
+    assert channels.downstream.tolist() == [2, 2, -1]
+    assert channels.gauge_reach.tolist() == [2]
+    assert channels.gauge_area.tolist() == [10]
+    by_reach = np.bincount(channels.unit_reach, channels.unit_area)
+    assert by_reach.tolist() == [3, 3, 4]
+
+
+def test_gauges_of_a_batch_share_one_window(loader: GaugeLoader) -> None:
+    with pytest.raises(AssertionError, match="share one window"):
+        loader.batch(np.array([0, 1]), np.array([10, 11]), 5)
