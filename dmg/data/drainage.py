@@ -1,19 +1,21 @@
 """Which units lie upstream of which gauges.
 
-Reaches are numbered so that everything upstream of a reach is one run of numbers, and units in the
-order of their reaches. All units of a gauge then are consecutive: a gauge is a range, gauges are
-nested where one range lies in another, and national networks need no table of pairs.
+In the order of a `Network` all units upstream of a gauge are consecutive: a gauge is a range of
+units, gauges are nested where one range lies in another, and no table of pairs is needed.
 
-Shape legend: N reaches, U units, G gauges.
+Shape legend: U units, G gauges, P pairs of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from dmg.data.network import Network
+from dmg.data.network.graph import OUTLET
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,16 +27,12 @@ class Drainage:
 
     Attributes
     ----------
-    order
-        Units that drain to a reach, as positions in the network's list, so ordered that those
-        upstream of a gauge are consecutive, `[U]`.
     area
-        Area of each unit itself, in that order, `[U]` [km2].
+        Area of each unit itself, in the order of the network, `[U]` [km2].
     first, stop
-        Range of each gauge in `order`, `[G]`.
+        Range of the units upstream of each gauge, `[G]`.
     """
 
-    order: Ints
     area: Floats
     first: Ints
     stop: Ints
@@ -51,8 +49,8 @@ class Drainage:
         return np.asarray(total[self.stop] - total[self.first])
 
     def units(self, gauges: ArrayLike) -> Ints:
-        """Units upstream of any of some gauges, each once, as positions in `order`."""
-        upstream = np.zeros(len(self.order), dtype=bool)
+        """Find the units upstream of any of some gauges, sorted, each once."""
+        upstream = np.zeros(len(self.area), dtype=bool)
         for gauge in np.asarray(gauges).tolist():
             upstream[self.first[gauge] : self.stop[gauge]] = True
         return np.flatnonzero(upstream)
@@ -80,7 +78,7 @@ class Drainage:
         gauges
             `[G]` of them.
         units
-            Sorted positions in `order` that hold all units of the gauges.
+            Sorted units, among them all of the gauges.
 
         Returns
         -------
@@ -98,76 +96,29 @@ class Drainage:
         return unit, gauge, weight
 
 
-def drainage(
-    downstream: Ints, unit_reach: Ints, unit_area: ArrayLike, gauge_reach: Ints, ids: Sequence[str]
-) -> Drainage:
-    """Find the units upstream of gauges.
-
-    Parameters
-    ----------
-    downstream
-        Next reach of each reach, `[N]`, upstream before downstream; -1 at an outlet.
-    unit_reach
-        Reach that each unit drains to, `[U]`; -1: none.
-    unit_area
-        Area of each unit itself, `[U]` [km2].
-    gauge_reach
-        Reach of each gauge, `[G]`.
-    ids
-        Names of the gauges, `[G]`.
+def drainage(network: Network) -> Drainage:
+    """Find the units upstream of the gauges of a network.
 
     Raises
     ------
     ValueError
         If a gauge has no unit upstream, or none that has an area.
     """
-    area = np.asarray(unit_area, dtype=np.float64)
-    first, stop = ranges(downstream)
-    on_network = np.flatnonzero(unit_reach >= 0)
-    order = on_network[np.argsort(first[unit_reach[on_network]], kind="stable")]
-    place = first[unit_reach[order]]
+    reach = network.gauge_reach
+    on_network = network.unit_reach[network.unit_reach != OUTLET]  # the others stand last
     found = Drainage(
-        order,
-        area[order],
-        np.searchsorted(place, first[gauge_reach]),
-        np.searchsorted(place, stop[gauge_reach]),
+        network.unit_area[: len(on_network)],
+        np.searchsorted(on_network, network.first_upstream[reach]),
+        np.searchsorted(on_network, reach, side="right"),
     )
-    _require_area(found.gauge_area, ids)
+    _require_area(found.gauge_area, network.gauge_id)
     return found
 
 
-def _require_area(area: Floats, ids: Sequence[str]) -> None:
-    empty = [name for name, a in zip(ids, area, strict=True) if not a > 0]
+def _require_area(area: Floats, ids: Iterable[str]) -> None:
+    empty = [str(name) for name, a in zip(ids, area, strict=True) if not a > 0]
     if empty:
         raise ValueError(
             f"expected units with an area upstream of every gauge, found none for {empty[:5]};"
             " leave the gauges out (data.gauges.ids) or repair the network"
         )
-
-
-def ranges(downstream: Ints) -> tuple[Ints, Ints]:
-    """Give reaches numbers so that all that is upstream of one is a range of them.
-
-    Returns
-    -------
-    first, stop
-        Range of each reach, `[N]`; the first is the reach's own number.
-    """
-    size = np.ones(len(downstream), dtype=np.int64)
-    next_reach = downstream.tolist()
-    for reach, below in enumerate(next_reach):
-        if below >= 0:
-            size[below] += size[reach]
-    first = np.zeros(len(downstream), dtype=np.int64)
-    free = np.zeros(len(downstream), dtype=np.int64)  # first number that is left in each range
-    outlets = 0
-    for reach in range(len(next_reach) - 1, -1, -1):
-        below = next_reach[reach]
-        if below >= 0:
-            first[reach] = free[below]
-            free[below] += size[reach]
-        else:
-            first[reach] = outlets
-            outlets += int(size[reach])
-        free[reach] = first[reach] + 1  # the reach itself comes first
-    return first, first + size

@@ -6,51 +6,17 @@ Shape legend: T time, U units, G gauges, N reaches.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dmg.batch import Batch
-from dmg.data.drainage import Drainage, ranges
+from dmg.data.drainage import drainage
 from dmg.data.loader import DataLoader, Ints
+from dmg.data.network import Network, upstream_of
 from dmg.topology import Channels, Topology
-
-
-@dataclass(frozen=True)
-class Rivers:
-    """The reaches that all units of an experiment drain to, upstream before downstream.
-
-    Attributes
-    ----------
-    downstream, length, slope
-        Next reach (-1 at an outlet), length [m] and slope [1] of each, `[N]`.
-    unit_reach
-        Reach of each unit of the experiment, `[U]`.
-    gauge_reach
-        Reach of each gauge of the experiment, `[G]`.
-    """
-
-    downstream: Ints
-    length: NDArray[np.float64]
-    slope: NDArray[np.float64]
-    unit_reach: Ints
-    gauge_reach: Ints
-
-    def upstream(self, reaches: Ints) -> Ints:
-        """Find some reaches and all upstream of them, in order."""
-        first, stop = self._ranges
-        inside = np.zeros(len(first), dtype=bool)
-        for reach in reaches.tolist():
-            inside[first[reach] : stop[reach]] = True
-        return np.flatnonzero(inside[first])
-
-    @cached_property
-    def _ranges(self) -> tuple[Ints, Ints]:
-        return ranges(self.downstream)
 
 
 class GaugeLoader:
@@ -59,30 +25,30 @@ class GaugeLoader:
     Parameters
     ----------
     units
-        Loader of the units, in the order of `drainage`.
-    drainage
-        Units upstream of each gauge.
+        Loader of the units of the network, in its order.
+    network
+        Units, gauges and the reaches between.
     observed
-        Loader of the gauges' observed series; none: a prediction without observations.
-    gauge_ids
-        Names of the gauges, in the order of `drainage`.
-    rivers
-        Reaches between units and gauges; none: batches have none.
+        Loader of the gauges' observed series, in the order of the network; none: a prediction
+        without observations.
+    with_reaches
+        Whether batches have the reaches, for routing through them.
     """
 
     def __init__(
         self,
         units: DataLoader,
-        drainage: Drainage,
-        gauge_ids: Sequence[str],
+        network: Network,
         observed: DataLoader | None = None,
-        rivers: Rivers | None = None,
+        *,
+        with_reaches: bool = False,
     ) -> None:
-        self.basin_ids = gauge_ids
-        self.drainage = drainage
+        self.basin_ids: Sequence[str] = network.gauge_id.tolist()
+        self.drainage = drainage(network)
         self.times = units.times
         self.index = units.index
-        self._units, self._observed, self._rivers = units, observed, rivers
+        self._units, self._observed, self._network = units, observed, network
+        self._with_reaches = with_reaches
         self._later = 0 if observed is None else _days_later(units, observed)
 
     def batch(self, basins: Ints, starts: Ints, length: int, warmup: int = 0) -> Batch:
@@ -116,7 +82,7 @@ class GaugeLoader:
             pair_unit=torch.from_numpy(unit),
             pair_gauge=torch.from_numpy(gauge),
             pair_weight=torch.from_numpy(weight),
-            channels=None if self._rivers is None else self._channels(self._rivers, gauges, units),
+            channels=self._channels(gauges, units) if self._with_reaches else None,
         )
 
     def _batch(
@@ -143,20 +109,20 @@ class GaugeLoader:
             out[there] = target
         return out
 
-    def _channels(self, rivers: Rivers, gauges: Ints, units: Ints) -> Channels:
+    def _channels(self, gauges: Ints, units: Ints) -> Channels:
         """Cut out and number anew the reaches of a batch."""
-        reaches = rivers.upstream(rivers.gauge_reach[gauges])
-        place = np.full(len(rivers.downstream) + 1, -1)  # the last for what has no next reach
+        network = self._network
+        reaches = upstream_of(network, network.gauge_reach[gauges])
+        place = np.full(network.num_reaches + 1, -1)  # the last for what has no next reach
         place[reaches] = np.arange(len(reaches))
-        areas = self.drainage.area[units], self.drainage.gauge_area[gauges]
         return Channels(
-            downstream=torch.from_numpy(place[rivers.downstream[reaches]]),
-            length=torch.from_numpy(rivers.length[reaches]),
-            slope=torch.from_numpy(rivers.slope[reaches]),
-            unit_reach=torch.from_numpy(place[rivers.unit_reach[units]]),
-            gauge_reach=torch.from_numpy(place[rivers.gauge_reach[gauges]]),
-            unit_area=torch.from_numpy(areas[0]),
-            gauge_area=torch.from_numpy(areas[1]),
+            downstream=torch.from_numpy(place[network.downstream[reaches]]),
+            length=torch.from_numpy(network.length[reaches]),
+            slope=torch.from_numpy(network.slope[reaches]),
+            unit_reach=torch.from_numpy(place[network.unit_reach[units]]),
+            unit_area=torch.from_numpy(self.drainage.area[units]),
+            gauge_reach=torch.from_numpy(place[network.gauge_reach[gauges]]),
+            gauge_area=torch.from_numpy(self.drainage.gauge_area[gauges]),
         )
 
 

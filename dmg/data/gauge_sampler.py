@@ -106,7 +106,7 @@ class GaugeSampler:
 def pack(gauges: Integers, drainage: Drainage, units_per_batch: int) -> Iterator[Integers]:
     """Cut gauges, in their order, into batches of at most so many units; one gauge at least."""
     chosen: list[int] = []
-    upstream = np.zeros(len(drainage.order), dtype=bool)
+    upstream = np.zeros(len(drainage.area), dtype=bool)
     num_units = 0
     for gauge in gauges.tolist():
         span = slice(drainage.first[gauge], drainage.stop[gauge])

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
-from dmg.data.gauge_loader import GaugeLoader, Rivers
+from dmg.data.gauge_loader import GaugeLoader
 from dmg.data.loader import DataLoader
-from dmg.data.zarrs import open_zarr
-from tests.data.test_drainage import DOWNSTREAM, GAUGES, UNIT_REACH, river
+from dmg.data.zarrs import consolidate, open_zarr
+from tests.data.test_drainage import GAUGES, UNITS, network
 
 DAYS = np.datetime64("2000-01-01") + np.arange(50)
 
@@ -19,9 +20,10 @@ def store(path: Path, name: str, ids: list[str], days: np.ndarray) -> DataLoader
     values = 1000 * np.arange(len(ids))[:, None] + (days - DAYS[0]).astype(int)
     data = xr.Dataset(
         {name: (("basin", "time"), values.astype("f4"))},
-        {"basin": ids, "time": days.astype("datetime64[ns]")},
+        {"basin": np.array(ids, dtype=object), "time": days.astype("datetime64[ns]")},
     )
     data.to_zarr(path, zarr_format=3, consolidated=False)
+    consolidate(path)
     forcings = ["precipitation"] if name == "precipitation" else []
     target = "streamflow" if name == "streamflow" else None
     return DataLoader([open_zarr(path)], forcings, target=target)
@@ -30,16 +32,9 @@ def store(path: Path, name: str, ids: list[str], days: np.ndarray) -> DataLoader
 @pytest.fixture
 def loader(tmp_path: Path) -> GaugeLoader:
     """Gauges whose record begins 5 days after that of the units, and ends 5 days before."""
-    drainage = river()
-    units = store(tmp_path / "units.zarr", "precipitation", ["abcdefg"[u] for u in drainage.order],
-                  DAYS)  # fmt: skip
-    observed = store(tmp_path / "gauges.zarr", "streamflow", [*GAUGES], DAYS[5:-5])
-    size = len(DOWNSTREAM)
-    rivers = Rivers(
-        DOWNSTREAM, np.arange(1.0, size + 1), np.full(size, 0.01), UNIT_REACH[drainage.order],
-        np.array([*GAUGES.values()]),
-    )  # fmt: skip
-    return GaugeLoader(units, drainage, [*GAUGES], observed, rivers)
+    units = store(tmp_path / "units.zarr", "precipitation", UNITS[:6], DAYS)
+    observed = store(tmp_path / "gauges.zarr", "streamflow", GAUGES, DAYS[5:-5])
+    return GaugeLoader(units, network(), observed, with_reaches=True)
 
 
 def test_a_batch_has_units_and_gauges(loader: GaugeLoader) -> None:
@@ -57,17 +52,17 @@ def test_a_batch_has_units_and_gauges(loader: GaugeLoader) -> None:
 def test_days_without_a_record_have_no_target(loader: GaugeLoader) -> None:
     target = loader.batch(np.array([0]), np.array([3]), 44).target
     assert target is not None
-    assert np.isfinite(target[:, 0]).nonzero().flatten().tolist() == list(range(2, 42))
+    assert target[:, 0].isfinite().nonzero().flatten().tolist() == list(range(2, 42))
     early = loader.batch(np.array([0]), np.array([0]), 3).target
     assert early is not None and early.isnan().all()
 
 
 def test_chunks_are_the_whole(loader: GaugeLoader) -> None:
     gauges = np.array([0, 2])
-    whole = loader.batch(gauges, np.zeros(2, dtype=int), 50).forcing["precipitation"]
+    whole = loader.batch(gauges, np.zeros(2, dtype=np.int64), 50).forcing["precipitation"]
     chunks = list(loader.chunks(gauges, 0, 50, 15))
     assert [c.num_steps for c in chunks] == [15, 15, 15, 5]
-    assert np.concatenate([c.forcing["precipitation"] for c in chunks]).tolist() == whole.tolist()
+    assert torch.equal(torch.cat([c.forcing["precipitation"] for c in chunks]), whole)
     assert all(c.topology is chunks[0].topology for c in chunks)
 
 
@@ -79,7 +74,7 @@ def test_reaches_of_a_batch_are_those_upstream(loader: GaugeLoader) -> None:
     assert channels.downstream.tolist() == [2, 2, -1]
     assert channels.gauge_reach.tolist() == [2]
     assert channels.gauge_area.tolist() == [10]
-    by_reach = np.bincount(channels.unit_reach, channels.unit_area)
+    by_reach = torch.bincount(channels.unit_reach, channels.unit_area)
     assert by_reach.tolist() == [3, 3, 4]
 
 

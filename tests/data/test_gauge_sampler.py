@@ -27,7 +27,7 @@ def rivers(num_gauges: int = 40, seed: int = 0) -> Drainage:
             stop.append(end + max(inner + 1, size - inner))
         end += size
     area = draw.uniform(1, 50, end)
-    return Drainage(np.arange(end), area, np.array(first[:num_gauges]), np.array(stop[:num_gauges]))
+    return Drainage(area, np.array(first[:num_gauges]), np.array(stop[:num_gauges]))
 
 
 def sampler(**options: Any) -> GaugeSampler:
