@@ -25,7 +25,7 @@ def generate(
     *,
     num_outlets: int | None = None,
     units_per_reach: int = 1,
-    frac_gauged: float = 0.02,
+    num_gauges: int | None = None,
 ) -> Network:
     """Generate a network; the same arguments give the same network.
 
@@ -40,8 +40,9 @@ def generate(
         with which the largest river holds some tenths of the reaches.
     units_per_reach
         Units that drain to each reach.
-    frac_gauged
-        Gauges, as a fraction of the reaches; their stated area differs by some per cent.
+    num_gauges
+        Gauges, on reaches drawn at random; their stated area differs by some per cent. Default: one
+        in 50 reaches.
     """
     if num_reaches < 1:
         raise ValueError(f"num_reaches: expected 1 or more, found {num_reaches}")
@@ -55,7 +56,8 @@ def generate(
     latitude, longitude = _places(downstream, length, area, rng)
     unit_reach = np.repeat(np.arange(num_reaches), units_per_reach)
     spread = 0.03 * rng.standard_normal((2, len(unit_reach)))
-    gauged = np.sort(rng.choice(num_reaches, round(frac_gauged * num_reaches), replace=False))
+    count = num_reaches // 50 if num_gauges is None else num_gauges
+    gauged = np.sort(rng.choice(num_reaches, count, replace=False))
     return Network(
         reach_id=_ids("r", num_reaches),
         downstream=downstream,

@@ -17,6 +17,13 @@ UNIT = ("unit_id", "reach_id", "area")
 GAUGE = ("gauge_id", "reach_id")
 
 
+def as_ids(column: pd.Series[Any]) -> pd.Series[str]:
+    """Give ids as text: whole numbers without a point; 0 and what is missing as empty text."""
+    if pd.api.types.is_float_dtype(column):
+        column = column.astype("Int64")
+    return column.astype(object).where(column.notna() & (column != 0), "").map(str)
+
+
 def _empty(columns: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
 
@@ -46,8 +53,8 @@ def assemble(tables: Tables) -> Network:
     """Check the tables, bring them into the order of a `Network`, and replace ids by positions.
 
     Reaches without a stated drainage area get the sum of the units upstream, reaches without a
-    position the centroid of their own units. Units without area and gauges off the network are left
-    out; `find_problems` names them.
+    position the centroid of their own units, or, without units, that of the reach downstream.
+    Units without area and gauges off the network are left out; `find_problems` names them.
 
     Raises
     ------
@@ -62,7 +69,7 @@ def assemble(tables: Tables) -> Network:
     rank = np.append(_inverse(order), OUTLET)  # rank[-1] is that of -1, "none"
     units, gauges = _units(tables.units, index, rank), _gauges(tables.gauges, index, rank)
     down, reaches = rank[downstream[order]], tables.reaches.iloc[order]
-    latitude, longitude = (_place(reaches, units, name) for name in ("latitude", "longitude"))
+    latitude, longitude = (_place(reaches, down, units, name) for name in ("latitude", "longitude"))
     return Network(
         reach_id=ids[order],
         downstream=down,
@@ -105,12 +112,15 @@ def _area(reaches: pd.DataFrame, downstream: Index, units: dict[str, Any]) -> Re
     return np.where(np.isnan(stated), accumulate(downstream, own), stated)
 
 
-def _place(reaches: pd.DataFrame, units: dict[str, Any], name: str) -> Real:
-    """Give where reaches lie: as stated, else the centroid of their own units, else NaN."""
+def _place(reaches: pd.DataFrame, downstream: Index, units: dict[str, Any], name: str) -> Real:
+    """Give where reaches lie: as stated, else where their units do, else the reach downstream."""
     stated, weight = _numbers(reaches, name), _sum(units, len(reaches), units["unit_area"])
     total = _sum(units, len(reaches), units["unit_area"] * units[f"unit_{name}"])
     mean = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
-    return np.where(np.isnan(stated), mean, stated)
+    place = np.where(np.isnan(stated), mean, stated)
+    while (lost := np.isnan(place) & (downstream != OUTLET) & ~np.isnan(place[downstream])).any():
+        place[lost] = place[downstream[lost]]
+    return place
 
 
 def _sum(units: dict[str, Any], num_reaches: int, values: Real) -> Real:

@@ -55,6 +55,13 @@ def find_problems(reaches: pd.DataFrame, units: pd.DataFrame, gauges: pd.DataFra
     return found
 
 
+def contradictions(stated: pd.DataFrame, linked: pd.DataFrame) -> list[str]:
+    """Links `a -> b` (columns reach_id, downstream_id) that stand in one of two tables alone."""
+    both = stated.merge(linked, how="outer", on=["reach_id", "downstream_id"], indicator=True)
+    odd = both[both["_merge"] != "both"]
+    return (odd["reach_id"].astype(str) + " -> " + odd["downstream_id"].astype(str)).tolist()
+
+
 def _duplicates(table: pd.DataFrame, kind: str) -> Iterator[str]:
     ids = table[f"{kind}_id"]
     yield from _line(
@@ -79,21 +86,26 @@ def _cycles(reaches: pd.DataFrame, known: pd.Index) -> Iterator[str]:
 
 
 def _bad_numbers(reaches: pd.DataFrame, units: pd.DataFrame) -> Iterator[str]:
-    length, slope, area = (_numbers(*c) for c in _columns(reaches, units))
+    length, area = _numbers(reaches, "length"), _numbers(units, "area")
     do = "mend them at the source"
-    yield from _line(reaches["reach_id"][~(length >= 0)], "reaches without a length", do)
-    yield from _line(reaches["reach_id"][np.isnan(slope)], "reaches without a slope", do)
+    yield from _line(reaches["reach_id"][length < 0], "reaches of negative length", do)
     yield from _line(units["unit_id"][~(area >= 0)], "units of negative or unknown area", do)
 
 
 def _odd_numbers(reaches: pd.DataFrame, units: pd.DataFrame) -> Iterator[str]:
-    length, slope, area = (_numbers(*c) for c in _columns(reaches, units))
+    length, slope = _numbers(reaches, "length"), _numbers(reaches, "slope")
+    area = _numbers(units, "area")
     yield from _line(units["unit_id"][area == 0], "units of zero area", "they are left out")
     yield from _line(
         reaches["reach_id"][length == 0], "reaches of zero length", "they delay nothing"
     )
     yield from _line(
         reaches["reach_id"][slope <= 0], "reaches that do not fall", "routing takes its least slope"
+    )
+    yield from _line(
+        reaches["reach_id"][np.isnan(length) | np.isnan(slope)],
+        "reaches of unknown length or slope",
+        "no channel routing on them",
     )
 
 
@@ -112,10 +124,6 @@ def _line(ids: pd.Series[Any], what: str, do: str) -> Iterator[str]:
     if len(ids):
         shown = ", ".join(map(str, ids.iloc[:SHOWN])) + (", ..." if len(ids) > SHOWN else "")
         yield f"{len(ids)} {what}: {shown}; {do}"
-
-
-def _columns(reaches: pd.DataFrame, units: pd.DataFrame) -> tuple[tuple[pd.DataFrame, str], ...]:
-    return (reaches, "length"), (reaches, "slope"), (units, "area")
 
 
 def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:

@@ -34,8 +34,7 @@ def test_a_good_network_has_none() -> None:
         ("reaches", "reach_id", "a", "1 reach ids that occur twice: a; give each its own"),
         ("units", "unit_id", "1", "1 unit ids that occur twice: 1; give each its own"),
         ("units", "reach_id", "z", "1 units whose reach is not in the table: 3"),
-        ("reaches", "length", -1.0, "1 reaches without a length: c; mend"),
-        ("reaches", "slope", float("nan"), "1 reaches without a slope: c; mend"),
+        ("reaches", "length", -1.0, "1 reaches of negative length: c; mend"),
         ("units", "area", -5.0, "1 units of negative or unknown area: 3; mend"),
     ],
 )  # fmt: skip
@@ -61,6 +60,12 @@ def test_duplicated_gauges_are_an_error() -> None:
         ("units", "reach_id", "", "1 units off the network: 3; their runoff reaches no gauge"),
         ("reaches", "length", 0.0, "1 reaches of zero length: c; they delay nothing"),
         ("reaches", "slope", 0.0, "1 reaches that do not fall: c; routing takes its least slope"),
+        (
+            "reaches",
+            "slope",
+            float("nan"),
+            "1 reaches of unknown length or slope: c; no channel routing on them",
+        ),
         ("gauges", "reach_id", "z", "1 gauges off the network: 9; they are left out"),
     ],
 )
