@@ -8,14 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dmg.config import Experiment, Period, TemporalSplit, digest, resolved
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from dmg.data import splits
+from dmg.config import Experiment, digest, resolved
 
 
 def synthetic(experiment: Experiment, out: Path) -> None:
@@ -76,6 +70,7 @@ def preprocess(
 
     `slurm` (`KEY=VALUE` of `SlurmWorkers`): by jobs of Slurm; none: by processes of this machine.
     """
+    from dmg.build_split import build_split
     from dmg.data.basins import match_basins
     from dmg.data.preprocess import preprocess as process
     from dmg.data.store import open_store
@@ -83,14 +78,15 @@ def preprocess(
 
     data = experiment.data
     workers = None if slurm is None else SlurmWorkers.parse(slurm)
-    available = [str(basin) for basin in open_store(store)["basin"].values]
+    dataset = open_store(store)
+    available = [str(basin) for basin in dataset["basin"].values]
     named = named_basins(experiment)
     basins = available if named is None else match_basins(named, available, "data.basins")
     process(
         store,
         out,
         basins=basins,
-        splits=split(experiment, basins),
+        splits=build_split(experiment, basins, dataset),
         forcings=data.forcings,
         attributes=data.attributes,
         log_forcings=data.log_forcings,
@@ -98,31 +94,6 @@ def preprocess(
         pet=data.pet,
         workers=workers,
     )
-
-
-def split(experiment: Experiment, basins: Sequence[str]) -> pd.DataFrame:
-    """Table of who is trained on, validated on and tested on, and when."""
-    from dmg.data import splits
-
-    how = experiment.data.split
-    train, test = _days(how.train), _days(how.test)
-    validate = _days(how.validate_) if how.validate_ else None
-    if isinstance(how, TemporalSplit):
-        return splits.temporal(
-            basins,
-            train=train,
-            validate=validate,
-            test=test,
-            frac_holdout=how.frac_holdout,
-            seed=how.seed,
-        )
-    return splits.pub(
-        basins, train=train, validate=validate, test=test, num_folds=how.num_folds, seed=how.seed
-    )
-
-
-def _days(period: Period) -> splits.Period:
-    return period.start, period.end
 
 
 def score(

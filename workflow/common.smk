@@ -141,6 +141,15 @@ def basin_list(wildcards) -> list[str]:
     return [str(basins)] if isinstance(basins, Path) else []
 
 
+def split_tables(wildcards) -> list[str]:
+    """The tables that the experiment's split reads: folds, groups, return periods."""
+    data = EXPERIMENTS[wildcards.experiment].data
+    named = [getattr(data.split, name, None) for name in ("folds", "groups")]
+    if data.split.kind == "extremes":
+        named.append(data.return_periods.table)
+    return [str(path) for path in named if path and os.path.exists(path)]
+
+
 def data_root(wildcards) -> str:
     """Where the dataset lies: generated ones among the results."""
     return f"{R}/raw" if EXPERIMENTS[owner(wildcards)].data.synthetic else DATA_ROOT
@@ -174,10 +183,7 @@ def store(wildcards) -> str:
 
 def folds(experiment: str) -> list[str]:
     """Folds of the split, as in splits.csv."""
-    split = EXPERIMENTS[experiment].data.split
-    if split.kind == "temporal":
-        return ["all"]
-    return [f"fold{i:02d}" for i in range(1, split.num_folds + 1)]
+    return EXPERIMENTS[experiment].data.split.fold_names
 
 
 def runs(wildcards) -> list[str]:
