@@ -71,7 +71,7 @@ def test_the_shipped_folds_hold_all_basins():
 
 
 def test_gauges_of_a_network_file_are_groups(store, tmp_path):
-    network = generate(60, seed=1, num_outlets=8, frac_gauged=0.2)
+    network = generate(60, seed=1, num_outlets=8, num_gauges=12)
     network.write(tmp_path / "rivers.zarr")
     gauges = [str(gauge) for gauge in network.gauge_id]
     chosen = split_of(kind="nested", groups=str(tmp_path / "rivers.zarr"), num_folds=2)

@@ -16,7 +16,7 @@ def related(network, a, b):
 
 
 def test_gauges_upstream_of_one_another_are_one_group():
-    network = generate(400, seed=4, num_outlets=4, frac_gauged=0.05)
+    network = generate(400, seed=4, num_outlets=4, num_gauges=20)
     groups = river_groups(network)
     ids = [str(gauge) for gauge in network.gauge_id]
     assert set(groups) == set(ids)
