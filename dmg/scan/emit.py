@@ -93,7 +93,7 @@ def _file(dtype: torch.dtype, sizes: Mapping[str, int], body: str, driver: str) 
     head = "#define SINGLE\n" if dtype == torch.float32 else ""
     constants = "".join(f"constexpr int {name} = {value};\n" for name, value in sizes.items())
     vectors = part("lanes.h") + part("functions.h")
-    return head + vectors + constants + part("tiles.h") + body + part(driver)
+    return head + vectors + constants + part("threads.h") + part("tiles.h") + body + part(driver)
 
 
 @cache
