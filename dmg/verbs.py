@@ -8,8 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dmg.config import Experiment, digest, resolved
+from dmg.config import Experiment, Period, TemporalSplit, digest, resolved
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dmg.data import splits
 
 
 def synthetic(experiment: Experiment, out: Path) -> None:
@@ -45,6 +51,19 @@ def extract(experiment: Experiment, data_root: Path, store: Path, part: str | No
         stores.extract(tree, store, *part_numbers(part))
 
 
+def network_data(experiment: Experiment, data_root: Path, out: Path) -> tuple[str, Path]:
+    """Layout and place of the river network of an experiment.
+
+    An archive is unpacked into `raw/` beside the folder of `out`.
+    """
+    from dmg.data.archive import find_tree
+
+    data = experiment.data
+    if data.source == "camels_us":
+        raise ValueError("data.source: expected one with a river network, found camels_us")
+    return data.source, find_tree(data_root, data.dataset, out.parent.parent / "raw")
+
+
 def part_numbers(part: str) -> tuple[int, int]:
     """Read `3-of-8` as (3, 8)."""
     match = re.fullmatch(r"(\d+)-of-(\d+)", part)
@@ -70,7 +89,6 @@ def preprocess(
 
     `slurm` (`KEY=VALUE` of `SlurmWorkers`): by jobs of Slurm; none: by processes of this machine.
     """
-    from dmg.build_split import build_split
     from dmg.data.basins import match_basins
     from dmg.data.preprocess import preprocess as process
     from dmg.data.store import open_store
@@ -78,15 +96,14 @@ def preprocess(
 
     data = experiment.data
     workers = None if slurm is None else SlurmWorkers.parse(slurm)
-    dataset = open_store(store)
-    available = [str(basin) for basin in dataset["basin"].values]
+    available = [str(basin) for basin in open_store(store)["basin"].values]
     named = named_basins(experiment)
     basins = available if named is None else match_basins(named, available, "data.basins")
     process(
         store,
         out,
         basins=basins,
-        splits=build_split(experiment, basins, dataset),
+        splits=split(experiment, basins),
         forcings=data.forcings,
         attributes=data.attributes,
         log_forcings=data.log_forcings,
@@ -94,6 +111,31 @@ def preprocess(
         pet=data.pet,
         workers=workers,
     )
+
+
+def split(experiment: Experiment, basins: Sequence[str]) -> pd.DataFrame:
+    """Table of who is trained on, validated on and tested on, and when."""
+    from dmg.data import splits
+
+    how = experiment.data.split
+    train, test = _days(how.train), _days(how.test)
+    validate = _days(how.validate_) if how.validate_ else None
+    if isinstance(how, TemporalSplit):
+        return splits.temporal(
+            basins,
+            train=train,
+            validate=validate,
+            test=test,
+            frac_holdout=how.frac_holdout,
+            seed=how.seed,
+        )
+    return splits.pub(
+        basins, train=train, validate=validate, test=test, num_folds=how.num_folds, seed=how.seed
+    )
+
+
+def _days(period: Period) -> splits.Period:
+    return period.start, period.end
 
 
 def score(

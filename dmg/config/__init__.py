@@ -7,7 +7,7 @@ imports neither torch nor numpy, so that a workflow starts at once.
 """
 
 from dmg.config.base import Period, Section
-from dmg.config.data import Data, Product, Synthetic
+from dmg.config.data import Data, Product, PubSplit, Split, Synthetic, TemporalSplit
 from dmg.config.evaluate import Evaluate, Metric
 from dmg.config.files import Experiment, Run
 from dmg.config.forcing import (
@@ -32,16 +32,6 @@ from dmg.config.networks import (
     PlainLstm,
     Table,
     Transformer,
-)
-from dmg.config.split import (
-    ExtremesSplit,
-    NestedSplit,
-    PubSplit,
-    PurSplit,
-    ReturnPeriods,
-    SpatialSplit,
-    Split,
-    TemporalSplit,
 )
 from dmg.config.train import (
     RESOURCES,
@@ -73,7 +63,6 @@ __all__ = [
     "Encoder",
     "Evaluate",
     "Experiment",
-    "ExtremesSplit",
     "Forcing",
     "ForcingVariable",
     "GammaUnitHydrograph",
@@ -89,7 +78,6 @@ __all__ = [
     "Mlp",
     "Model",
     "Mse",
-    "NestedSplit",
     "Network",
     "NseBatch",
     "NseSqrtBatch",
@@ -99,15 +87,12 @@ __all__ = [
     "PlainLstm",
     "Product",
     "PubSplit",
-    "PurSplit",
-    "ReturnPeriods",
     "Rmse",
     "RmseComb",
     "Run",
     "Schedule",
     "Section",
     "SpatialInterpolation",
-    "SpatialSplit",
     "Split",
     "StepSchedule",
     "Synthetic",
