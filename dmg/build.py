@@ -23,6 +23,7 @@ from dmg.data.splits import read_splits, select
 from dmg.distributed import device
 from dmg.handler import ModelHandler
 from dmg.losses import LOSSES, Loss
+from dmg.masked import MaskedLoader
 from dmg.phy import MODELS
 from dmg.trackers import MLflow, TensorBoard, Tracker
 from dmg.train import Trainer
@@ -66,7 +67,7 @@ def _check_rows(basins: Sequence[str], trained: Sequence[str]) -> None:
 def spans(
     loader: DataLoader, splits: pd.DataFrame, fold: str, role: str
 ) -> tuple[list[int], list[int], list[int]]:
-    """Rows, and first and last day (indices, both included), of the basins of a role."""
+    """Rows, and first and last day (indices, both included), of each period of a role."""
     rows = select(splits, fold, role)
     order = {basin: row for row, basin in enumerate(loader.basin_ids)}
     return (
@@ -74,6 +75,18 @@ def spans(
         [loader.index(day) for day in rows["start"]],
         [loader.index(day) for day in rows["end"]],
     )
+
+
+def whole_spans(
+    rows: Sequence[int], first: Sequence[int], last: Sequence[int]
+) -> tuple[list[int], list[int], list[int]]:
+    """Join the periods of each basin: each row once, its first and its last day."""
+    begin: dict[int, int] = {}
+    end: dict[int, int] = {}
+    for row, start, stop in zip(rows, first, last, strict=True):
+        begin[row] = min(begin.get(row, start), start)
+        end[row] = max(end.get(row, stop), stop)
+    return list(begin), list(begin.values()), list(end.values())
 
 
 def build_trainer(
@@ -95,7 +108,7 @@ def build_trainer(
     return Trainer(
         handler=handler,
         loss=loss,
-        loader=loader,
+        loader=MaskedLoader(loader, *spans(loader, splits, fold, "train")),
         sampler=build_sampler(experiment, loader, splits, fold, seed),
         optimizer=optimizer,
         schedule=build_schedule(experiment, optimizer),
@@ -142,11 +155,16 @@ def _mlflow(experiment: Experiment, run_dir: Path, run: str, identity: str) -> M
 def build_sampler(
     experiment: Experiment, loader: DataLoader, splits: pd.DataFrame, fold: str, seed: int
 ) -> Sampler:
-    """Sampler of the windows of a fold's training basins."""
-    train = experiment.train
-    sampler = DaySampler if train.draw == "each_day" else DataSampler
+    """Sampler of the windows of a fold's training basins.
+
+    Random windows may reach over days between two training periods, which `MaskedLoader` hides;
+    each day's own window is one of a training day.
+    """
+    train, periods = experiment.train, spans(loader, splits, fold, "train")
+    each_day = train.draw == "each_day"
+    sampler = DaySampler if each_day else DataSampler
     return sampler(
-        *spans(loader, splits, fold, "train"),
+        *(periods if each_day else whole_spans(*periods)),
         batch_size=train.batch_size,
         window=train.window,
         warmup=train.warmup,

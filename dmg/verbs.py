@@ -8,14 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dmg.config import Experiment, Period, TemporalSplit, digest, resolved
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from dmg.data import splits
+from dmg.config import Experiment, digest, resolved
 
 
 def synthetic(experiment: Experiment, out: Path) -> None:
@@ -28,40 +22,40 @@ def synthetic(experiment: Experiment, out: Path) -> None:
     generate(out, **settings.model_dump())
 
 
-def extract(experiment: Experiment, data_root: Path, store: Path, part: str | None) -> None:
-    """Begin a store (`part` none), or extract one part `i-of-n` of it.
+def extract(
+    experiment: Experiment,
+    data_root: Path,
+    store: Path,
+    *,
+    part: str | None = None,
+    shard: int | None = None,
+    memory_mb: float | None = None,
+) -> None:
+    """Begin a store, extract one part `i-of-n` of it, or repair a shard of a finished one.
 
     An archive is unpacked into `raw/` beside the folder of stores.
     """
     from dmg.data import store as stores
     from dmg.data.archive import find_tree
+    from dmg.readers import open_reader
 
     data = experiment.data
     tree = find_tree(data_root, data.dataset, store.parent.parent / "raw")
-    if part is None:
+    reader = open_reader(data, tree, store.parent)
+    if shard is not None:
+        stores.repair(reader, store, shard)
+    elif part is not None:
+        stores.extract(reader, store, *part_numbers(part), memory_mb)
+    else:
         stores.initialise(
-            tree,
+            reader,
             store,
             source=data.source,
             dataset=data.dataset,
-            product=data.product,
             basins=named_basins(experiment),
+            memory_mb=memory_mb,
+            **data.store_layout.model_dump(),
         )
-    else:
-        stores.extract(tree, store, *part_numbers(part))
-
-
-def network_data(experiment: Experiment, data_root: Path, out: Path) -> tuple[str, Path]:
-    """Layout and place of the river network of an experiment.
-
-    An archive is unpacked into `raw/` beside the folder of `out`.
-    """
-    from dmg.data.archive import find_tree
-
-    data = experiment.data
-    if data.source == "camels_us":
-        raise ValueError("data.source: expected one with a river network, found camels_us")
-    return data.source, find_tree(data_root, data.dataset, out.parent.parent / "raw")
 
 
 def part_numbers(part: str) -> tuple[int, int]:
@@ -89,6 +83,7 @@ def preprocess(
 
     `slurm` (`KEY=VALUE` of `SlurmWorkers`): by jobs of Slurm; none: by processes of this machine.
     """
+    from dmg.build_split import build_split
     from dmg.data.basins import match_basins
     from dmg.data.preprocess import preprocess as process
     from dmg.data.store import open_store
@@ -96,14 +91,15 @@ def preprocess(
 
     data = experiment.data
     workers = None if slurm is None else SlurmWorkers.parse(slurm)
-    available = [str(basin) for basin in open_store(store)["basin"].values]
+    dataset = open_store(store)
+    available = [str(basin) for basin in dataset["basin"].values]
     named = named_basins(experiment)
     basins = available if named is None else match_basins(named, available, "data.basins")
     process(
         store,
         out,
         basins=basins,
-        splits=split(experiment, basins),
+        splits=build_split(experiment, basins, dataset),
         forcings=data.forcings,
         attributes=data.attributes,
         log_forcings=data.log_forcings,
@@ -111,31 +107,6 @@ def preprocess(
         pet=data.pet,
         workers=workers,
     )
-
-
-def split(experiment: Experiment, basins: Sequence[str]) -> pd.DataFrame:
-    """Table of who is trained on, validated on and tested on, and when."""
-    from dmg.data import splits
-
-    how = experiment.data.split
-    train, test = _days(how.train), _days(how.test)
-    validate = _days(how.validate_) if how.validate_ else None
-    if isinstance(how, TemporalSplit):
-        return splits.temporal(
-            basins,
-            train=train,
-            validate=validate,
-            test=test,
-            frac_holdout=how.frac_holdout,
-            seed=how.seed,
-        )
-    return splits.pub(
-        basins, train=train, validate=validate, test=test, num_folds=how.num_folds, seed=how.seed
-    )
-
-
-def _days(period: Period) -> splits.Period:
-    return period.start, period.end
 
 
 def score(

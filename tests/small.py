@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from dmg.build_split import build_split
 from dmg.config import Experiment, parse
 from dmg.data.preprocess import preprocess
 from dmg.data.store import FORMAT_VERSION
-from dmg.data.zarrs import consolidate, encode
-from dmg.verbs import split
+from dmg.data.zarrs import consolidate, encode, open_zarr
 
 IDS = ["01000001", "01000002", "02000003", "03000004", "03000005"]
 SERIES = {
@@ -50,6 +50,7 @@ def write_store(path: Path, num_days: int = 800, chunk_basins: int = 2) -> Path:
         "longitude": [-80.0, -81.0, -82.0, -83.0, -84.0],
         "aridity": [0.5, 0.7, np.nan, 1.2, 0.9],
         "geol_1st_class": np.array(["a", "c", "b", "a", "c"], dtype=object),
+        "huc_02": np.array([basin[:2] for basin in IDS], dtype=object),
     }
     coords = {
         "basin": np.array(IDS, dtype=object),
@@ -93,8 +94,9 @@ def experiment(**sections: Any) -> Experiment:
 def write_preprocessed(experiment: Experiment, store: Path, out: Path) -> Path:
     """Preprocess in this process."""
     data = experiment.data
+    split = build_split(experiment, IDS, open_zarr(store))
     preprocess(
-        store, out, basins=IDS, splits=split(experiment, IDS), forcings=data.forcings,
+        store, out, basins=IDS, splits=split, forcings=data.forcings,
         attributes=data.attributes, log_forcings=data.log_forcings, workers=0,
     )  # fmt: skip
     return out

@@ -98,7 +98,7 @@ def test_extract_wants_init_or_a_part(
     arguments = ["extract", "--config", DEMO, "--data-root", ".", "--store", "s.zarr"]
     assert call(monkeypatch, *arguments) == 1
     assert call(monkeypatch, *arguments, "--init", "--part", "1-of-2") == 1
-    assert capsys.readouterr().err.count("expected either --init or --part") == 2
+    assert capsys.readouterr().err.count("expected one of --init, --part I-of-N") == 2
 
 
 def test_options_of_jobs_are_for_jobs_and_known(

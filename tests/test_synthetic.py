@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from dmg.data.derive import derive
+from dmg.data.sources.camels_us import CamelsUs
 from dmg.data.store import extract, initialise, merge, open_store
 from dmg.phy import MODELS
 from dmg.routing import UnitHydrograph
@@ -35,8 +36,9 @@ def read_truth(root, name):
 
 
 def extracted(tree, store):
-    initialise(tree, store, source="camels_us", dataset="demo", product="daymet")
-    extract(tree, store, 1, 1)
+    reader = CamelsUs(tree, "daymet")
+    initialise(reader, store, source="camels_us", dataset="demo")
+    extract(reader, store, 1, 1)
     merge(store)
     return open_store(store)
 

@@ -120,15 +120,6 @@ def owner(wildcards) -> str:
     return next(n for n, e in EXPERIMENTS.items() if getattr(e.data, key) == value)
 
 
-def on_a_network(dataset: str) -> str:
-    """The first experiment whose units are those of the dataset's river network."""
-    return next(
-        name
-        for name, experiment in EXPERIMENTS.items()
-        if experiment.data.dataset == dataset and experiment.data.source != "camels_us"
-    )
-
-
 def config_file(wildcards) -> str:
     return experiment_file(owner(wildcards))
 
@@ -148,6 +139,15 @@ def basin_list(wildcards) -> list[str]:
     """The file of basin ids, where the experiment names one."""
     basins = EXPERIMENTS[owner(wildcards)].data.basins
     return [str(basins)] if isinstance(basins, Path) else []
+
+
+def split_tables(wildcards) -> list[str]:
+    """The tables that the experiment's split reads: folds, groups, return periods."""
+    data = EXPERIMENTS[wildcards.experiment].data
+    named = [getattr(data.split, name, None) for name in ("folds", "groups")]
+    if data.split.kind == "extremes":
+        named.append(data.return_periods.table)
+    return [str(path) for path in named if path and os.path.exists(path)]
 
 
 def data_root(wildcards) -> str:
@@ -183,10 +183,7 @@ def store(wildcards) -> str:
 
 def folds(experiment: str) -> list[str]:
     """Folds of the split, as in splits.csv."""
-    split = EXPERIMENTS[experiment].data.split
-    if split.kind == "temporal":
-        return ["all"]
-    return [f"fold{i:02d}" for i in range(1, split.num_folds + 1)]
+    return EXPERIMENTS[experiment].data.split.fold_names
 
 
 def runs(wildcards) -> list[str]:

@@ -28,14 +28,17 @@ def extract(
     store: Store,
     init: Annotated[bool, typer.Option("--init", help="Write the empty store first.")] = False,
     part: Annotated[str | None, typer.Option(help="Part to extract, for example 3-of-8.")] = None,
+    shard: Annotated[int | None, typer.Option(help="Shard to repair, of a merged store.")] = None,
+    memory_mb: Annotated[float | None, typer.Option(help="Memory of this process [MB].")] = None,
 ) -> None:
     """Read raw files into one part of a store; start with --init, end with merge."""
     from dmg.config import load_experiment
     from dmg.verbs import extract
 
-    if init == (part is not None):
-        raise ValueError("extract: expected either --init or --part I-of-N")
-    extract(load_experiment(config), data_root, store, part)
+    if init + (part is not None) + (shard is not None) != 1:
+        raise ValueError("extract: expected one of --init, --part I-of-N and --shard N")
+    experiment = load_experiment(config)
+    extract(experiment, data_root, store, part=part, shard=shard, memory_mb=memory_mb)
 
 
 @app.command()

@@ -7,7 +7,7 @@ imports neither torch nor numpy, so that a workflow starts at once.
 """
 
 from dmg.config.base import Period, Section
-from dmg.config.data import Data, Product, PubSplit, Split, Synthetic, TemporalSplit
+from dmg.config.data import Data, Product, Synthetic
 from dmg.config.evaluate import Evaluate, Metric
 from dmg.config.files import Experiment, Run
 from dmg.config.forcing import (
@@ -32,6 +32,16 @@ from dmg.config.networks import (
     PlainLstm,
     Table,
     Transformer,
+)
+from dmg.config.split import (
+    ExtremesSplit,
+    NestedSplit,
+    PubSplit,
+    PurSplit,
+    ReturnPeriods,
+    SpatialSplit,
+    Split,
+    TemporalSplit,
 )
 from dmg.config.train import (
     RESOURCES,
@@ -63,6 +73,7 @@ __all__ = [
     "Encoder",
     "Evaluate",
     "Experiment",
+    "ExtremesSplit",
     "Forcing",
     "ForcingVariable",
     "GammaUnitHydrograph",
@@ -78,6 +89,7 @@ __all__ = [
     "Mlp",
     "Model",
     "Mse",
+    "NestedSplit",
     "Network",
     "NseBatch",
     "NseSqrtBatch",
@@ -87,12 +99,15 @@ __all__ = [
     "PlainLstm",
     "Product",
     "PubSplit",
+    "PurSplit",
+    "ReturnPeriods",
     "Rmse",
     "RmseComb",
     "Run",
     "Schedule",
     "Section",
     "SpatialInterpolation",
+    "SpatialSplit",
     "Split",
     "StepSchedule",
     "Synthetic",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from dmg.config.base import Period, Section
+from dmg.config.base import Section
 from dmg.config.forcing import Forcing, Layout, SyntheticNetwork
+from dmg.config.split import ReturnPeriods, Split
 
 Product = Literal["daymet", "maurer", "maurer_extended", "nldas", "nldas_extended"]
-Source = Literal["camels_us", "merit", "nextgen", "nhm", "rapid", "synthetic_network"]
+Source = Literal["camels_us", "nhm", "synthetic_network"]
+
+UNITS_LAYOUT = Layout(shard_basins=1024, chunk_basins=64, chunk_days=365)
+"""Measured: all days of some units, and some days of all units, both at a good speed."""
 
 
 class Synthetic(Section):
@@ -24,44 +28,6 @@ class Synthetic(Section):
     noise: float = Field(0.05, ge=0, lt=1, description="Relative error of the observed flow [1]")
     frac_missing: float = Field(0.02, ge=0, lt=1, description="Fraction of missing flow days [1]")
     seed: int = Field(1, description="Seed of the generator")
-
-
-class TemporalSplit(Section):
-    """The same basins in different years; optionally some basins are never trained on."""
-
-    kind: Literal["temporal"] = "temporal"
-    train: Period = Field(description="Days whose flow is trained on")
-    validate_: Period | None = Field(
-        None, alias="validate", description="Days that choose the best epoch; none: the last epoch"
-    )
-    test: Period = Field(description="Days that are scored")
-    frac_holdout: float = Field(
-        0.0, ge=0, lt=1, description="Fraction of basins never trained on, only tested [1]"
-    )
-    seed: int = Field(0, description="Seed of the choice of held-out basins")
-
-    @property
-    def holds_out(self) -> bool:
-        """Whether some basins are never trained on."""
-        return self.frac_holdout > 0
-
-
-class PubSplit(Section):
-    """Prediction in ungauged basins: random folds, each held out once (k-fold)."""
-
-    kind: Literal["pub"] = "pub"
-    train: Period = Field(description="Days whose flow is trained on, training basins")
-    validate_: Period | None = Field(
-        None, alias="validate", description="Days that choose the best epoch, training basins"
-    )
-    test: Period = Field(description="Days that are scored, held-out basins")
-    num_folds: int = Field(10, ge=2, description="Number of folds")
-    seed: int = Field(0, description="Seed of the random folds")
-    holds_out: ClassVar[bool] = True
-    """Whether some basins are never trained on."""
-
-
-Split = Annotated[TemporalSplit | PubSplit, Field(discriminator="kind")]
 
 
 class Data(Section):
@@ -100,6 +66,9 @@ class Data(Section):
     )
     target: Literal["streamflow"] = Field("streamflow", description="Variable to be learned")
     split: Split = Field(description="How training and test differ")
+    return_periods: ReturnPeriods = Field(
+        ReturnPeriods(), description="Return periods of annual peaks"
+    )
 
     @model_validator(mode="after")
     def _log_is_input(self) -> Data:
@@ -124,7 +93,7 @@ class Data(Section):
                 " `synthetic_network: {}` has all defaults"
             )
         found = [name for name in ("synthetic", "synthetic_network") if getattr(self, name)]
-        if len(found) > 1 or (found and self.source not in ("camels_us", "synthetic_network")):
+        if len(found) > 1 or (found and self.source == "nhm"):
             raise ValueError(
                 f"{found[-1]}: expected nothing that generates the data of source {self.source}"
                 f" a second time, found {' and '.join(found)}; remove it"
@@ -143,3 +112,10 @@ class Data(Section):
     def store_name(self) -> str:
         """Name of the store, `stores/<name>.zarr`."""
         return self.store or self.dataset
+
+    @property
+    def store_layout(self) -> Layout:
+        """Shards and chunks of the store: for whole series of basins, or for both of many units."""
+        if self.layout is not None:
+            return self.layout
+        return Layout() if self.source == "camels_us" else UNITS_LAYOUT

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-import zarr
 from numpy.typing import NDArray
 
-from dmg.data.parts import array, checksums
+from dmg.data.manifest import broken_files
 from dmg.data.sources.camels_us import CamelsUs, find_root
-from dmg.data.store import open_store
+from dmg.data.store import manifest, open_store
 from dmg.data.variables import DYNAMIC
-
-BLOCK = 64  # basins in memory at once
 
 
 @dataclass
@@ -54,35 +51,46 @@ def check(path: Path, product: str | None = None) -> Check:
 
 
 def _check_store(path: Path) -> Check:
+    """Count the values of whole shards; name the others, which are not read."""
     store = open_store(path)
     basins = store["basin"].to_numpy()
-    days = store["time"].to_numpy().astype("datetime64[D]")
-    counts = _Counts(days)
-    for start in range(0, len(basins), BLOCK):
-        rows = slice(start, start + BLOCK)
-        for name in DYNAMIC:
-            counts.add(name, basins[rows], _values(store[name], rows))
-    return Check(counts.table(), counts.problems + list(_changed_shards(path)), counts.notes)
+    names = [name for name in DYNAMIC if name in store]
+    counts = _Counts(store["time"].to_numpy().astype("datetime64[D]"), names)
+    try:
+        broken = _broken_shards(path)
+    except ValueError as error:
+        broken = {}
+        counts.problems.append(str(error))
+    for name in names:
+        shard, chunk = (store[name].encoding[each][0] for each in ("shards", "chunks"))
+        for start in range(0, len(basins), chunk):
+            rows = slice(start, start + chunk)
+            if start // shard not in broken:
+                counts.add(name, basins[rows], _values(store[name], rows))
+    counts.problems += [_tell(path, shard, files) for shard, files in broken.items()]
+    return Check(counts.table(), counts.problems, counts.notes)
 
 
 def _values(variable: xr.DataArray, rows: slice) -> NDArray[np.float32]:
     return np.asarray(variable.isel(basin=rows).to_numpy(), np.float32)
 
 
-def _changed_shards(path: Path) -> Iterator[str]:
-    """Compare the values of every shard with the checksums that `merge` recorded."""
-    group = zarr.open_group(path, mode="r")
-    recorded = group.attrs.get("checksums")
-    if not isinstance(recorded, dict):
-        yield f"{path}: expected recorded checksums, found none; merge the store again"
-        return
-    for name, sums in recorded.items():
-        variable = array(group, name)
-        size = (variable.shards or variable.chunks)[0]
-        for i, expected in enumerate(sums):
-            rows = slice(i * size, min((i + 1) * size, variable.shape[0]))
-            if checksums(group, [name], rows)[name] != expected:
-                yield f"{path}: {name}, shard {i}: values differ from their recorded checksum"
+def _broken_shards(path: Path) -> dict[int, dict[str, str]]:
+    """Shards whose files differ from the checksums that `merge` recorded, and how they do."""
+    sums = manifest(path)
+    found = {
+        shard: broken_files(path, shard, dict(zip(sums, files, strict=True)))
+        for shard, files in enumerate(zip(*sums.values(), strict=True))
+    }
+    return {shard: files for shard, files in found.items() if files}
+
+
+def _tell(path: Path, shard: int, files: dict[str, str]) -> str:
+    what = ", ".join(f"{name} {state}" for name, state in files.items())
+    return (
+        f"{path}: shard {shard}: {what}; repair it: dmg extract --config EXPERIMENT.yaml"
+        f" --data-root DATA_ROOT --store {path} --shard {shard}"
+    )
 
 
 def _check_tree(tree: Path, product: str | None) -> Check:
@@ -102,13 +110,13 @@ def _check_product(source: CamelsUs) -> _Counts:
     spans = {}
     for basin in basins:
         try:
-            spans[basin] = source.span(basin)
+            spans[basin] = source.days_of(basin)
         except ValueError as error:
             broken.append(str(error))
     if not spans:
-        return _Counts(np.empty(0, "datetime64[D]"), broken)
+        return _Counts(np.empty(0, "datetime64[D]"), problems=broken)
     first, last = min(s for s, _ in spans.values()), max(e for _, e in spans.values())
-    counts = _Counts(np.arange(first, last + 1, dtype="datetime64[D]"), broken)
+    counts = _Counts(np.arange(first, last + 1, dtype="datetime64[D]"), problems=broken)
     for basin in spans:
         try:
             series = source.series(basin, counts.days)
@@ -123,11 +131,16 @@ def _check_product(source: CamelsUs) -> _Counts:
 class _Counts:
     """Running counts of each variable over blocks of basins."""
 
-    def __init__(self, days: NDArray[np.datetime64], problems: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        days: NDArray[np.datetime64],
+        names: Iterable[str] = DYNAMIC,
+        problems: list[str] | None = None,
+    ) -> None:
         self.days = days
         self.problems = problems or []
         self.notes: list[str] = []
-        self._rows = {name: np.zeros(4, np.int64) for name in DYNAMIC}
+        self._rows = {name: np.zeros(4, np.int64) for name in names}
 
     def add(self, name: str, basins: NDArray[np.object_], values: NDArray[np.float32]) -> None:
         """Count a block `[B, T]`."""

@@ -27,6 +27,7 @@ from dmg.data.statistics import (
     Sample,
     fold_statistics,
     log_root,
+    merge,
     stride_for,
     summarise,
     write_statistics,
@@ -115,7 +116,7 @@ def preprocess(
     _require_days(splits, dataset)
     _require_variables(dataset, {"forcings": forcings, "target": [target]}, attributes)
     folds = _training_spans(splits, basins, dataset["time"].values[0])
-    spans = sorted({span for members in folds.values() for span in members.values()})
+    spans = sorted({s for members in folds.values() for mine in members.values() for s in mine})
     stride = stride_for(sum(last - first + 1 for _, first, last in spans))
     variables = tuple(dict.fromkeys([*forcings, target]))
     table = dataset[["basin", *attributes]].sel(basin=basins).to_dataframe()[[*attributes]]
@@ -173,17 +174,17 @@ def _match(
 
 def _training_spans(
     splits: pd.DataFrame, basins: Sequence[str], origin: np.datetime64
-) -> dict[str, dict[str, Span]]:
+) -> dict[str, dict[str, list[Span]]]:
     """Training days of each basin in each fold."""
     row_of = {basin: row for row, basin in enumerate(basins)}
     table = splits.assign(
         first=(splits["start"] - pd.Timestamp(origin)).dt.days,
         last=(splits["end"] - pd.Timestamp(origin)).dt.days,
     )
-    folds: dict[str, dict[str, Span]] = {fold: {} for fold in dict.fromkeys(table["fold"])}
+    folds: dict[str, dict[str, list[Span]]] = {fold: {} for fold in dict.fromkeys(table["fold"])}
     train = table[table["role"] == "train"]
     for basin, fold, first, last in train[["basin_id", "fold", "first", "last"]].to_numpy():
-        folds[fold][basin] = (row_of[basin], first, last)
+        folds[fold].setdefault(basin, []).append((row_of[basin], first, last))
     for fold, spans in folds.items():
         if not spans:
             raise ValueError(f"split: {fold}: expected basins to train on, found none")
@@ -221,11 +222,11 @@ def _merge(parts: Sequence[dict[str, dict[Span, Sample]]]) -> dict[str, dict[Spa
 
 
 def _of(
-    samples: Mapping[str, Mapping[Span, Sample]], members: Mapping[str, Span]
+    samples: Mapping[str, Mapping[Span, Sample]], members: Mapping[str, Sequence[Span]]
 ) -> dict[str, dict[str, Sample]]:
     """Pick the samples of the training basins of one fold, by variable and basin."""
     return {
-        name: {basin: by_span[span] for basin, span in members.items()}
+        name: {basin: merge([by_span[s] for s in spans]) for basin, spans in members.items()}
         for name, by_span in samples.items()
     }
 

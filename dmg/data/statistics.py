@@ -49,6 +49,20 @@ def summarise(series: NDArray[Any], stride: int = 1) -> Sample:
     return Sample(len(valid), mean, float(np.square(valid - mean).sum()), kept)
 
 
+def merge(samples: Sequence[Sample]) -> Sample:
+    """One sample of several spans of a basin, such as its training years."""
+    if len(samples) == 1:
+        return samples[0]
+    count = np.array([s.count for s in samples])
+    means = np.array([s.mean for s in samples])
+    values = np.concatenate([s.values for s in samples])
+    total = int(count.sum())
+    if not total:
+        return Sample(0, 0.0, 0.0, values)
+    mean = float((count * means).sum() / total)
+    return Sample(total, mean, _pooled_squares(samples, mean), values)
+
+
 def stride_for(num_values: int) -> int:
     """Days from one value kept for the percentiles to the next."""
     return max(1, -(-num_values // MAX_VALUES))
@@ -76,10 +90,18 @@ def pool(samples: Sequence[Sample], name: str) -> dict[str, float]:
             " remove the variable"
         )
     mean = float((count * means).sum() / total)
-    squares = sum(s.squares for s in samples) + float((count * np.square(means - mean)).sum())
+    squares = _pooled_squares(samples, mean)
     p10, p90 = np.quantile(np.concatenate([s.values for s in samples]), [0.1, 0.9]).tolist()
     std = max(float(np.sqrt(squares / total)), STD_MIN)
     return {"mean": mean, "std": std, "p10": p10, "p90": p90}
+
+
+def _pooled_squares(samples: Sequence[Sample], mean: float) -> float:
+    """Sum of squared deviations from the mean of all samples."""
+    count = np.array([s.count for s in samples])
+    means = np.array([s.mean for s in samples])
+    between = float((count * np.square(means - mean)).sum())
+    return sum(s.squares for s in samples) + between
 
 
 def target_std(samples: Mapping[str, Sample]) -> dict[str, float]:

@@ -1,17 +1,17 @@
 """The store: canonical physical data of one dataset, written in parts by independent jobs.
 
 `initialise` writes an unfinished store beside its final place, `extract` fills whole shards of it,
-one part a job, and leaves a record with checksums; `merge` verifies all records and renames the
-store into place. A job may be killed and started again at any moment.
+one part a job, and leaves a record of each; `merge` verifies all records and renames the store into
+place. A job may be killed and started again at any moment: it goes on after its last whole shard.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,21 +20,20 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
+from dmg.data.locks import shard_writer, sole_writer
+from dmg.data.manifest import ShardRecord, array, broken_files, write_shard
+from dmg.data.memory import require_memory, shard_that_fits
 from dmg.data.parts import (
     Plan,
-    Record,
-    array,
-    checksums,
+    mark_done,
     parts_folder,
     read_plan,
-    read_record,
-    read_records,
     record_path,
+    require_records,
     shards_of_part,
     write_plan,
-    write_record,
 )
-from dmg.data.sources import Source, open_source
+from dmg.data.sources import Source
 from dmg.data.template import strings, write_template
 from dmg.data.variables import DYNAMIC
 from dmg.data.zarrs import consolidate, open_zarr
@@ -43,68 +42,61 @@ from dmg.files import atomic, remove
 logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
-NAMES = list(DYNAMIC)
+MANIFEST = "manifest"
+"""Attribute of a merged store: checksums of each variable's files, shard by shard."""
 
 
 def initialise(
-    tree: Path,
+    reader: Source,
     store: Path,
     *,
     source: str,
     dataset: str,
-    product: str,
     basins: Sequence[str] | None = None,
     shard_basins: int = 64,
     chunk_basins: int = 8,
     chunk_days: int = 1461,
+    memory_mb: float | None = None,
 ) -> None:
     """Write an unfinished store: metadata, time axis, static variables; no series yet.
 
-    Parts that are already there are kept if they belong to the same store, else removed.
+    Shards that are already there are kept if they belong to the same store, else removed.
 
     Parameters
     ----------
-    tree
-        Folder of the raw files.
+    reader
+        Raw data.
     store
         Final place of the store, `X.zarr`; work goes on in `X.parts/`.
-    source, dataset, product
-        Reader of the raw files, name of the dataset, forcing product.
+    source, dataset
+        Names of the reader and of the dataset.
     basins
         Ids to extract; none: every basin that has data.
     shard_basins, chunk_basins, chunk_days
         Layout: basins of a shard, basins and days of a chunk.
+    memory_mb
+        Memory of a process that will extract [MB]; shards are made smaller where they need more.
     """
-    reader = open_source(source, tree, product)
     chosen = reader.choose(basins)
     static = reader.attributes(chosen)
-    start, end = _span(reader, chosen)
+    start, end = reader.span(chosen)
+    days = int((end - start).astype(int)) + 1
+    shard = shard_that_fits(reader, shard_basins, chunk_basins, days, memory_mb)
     static_hash = hashlib.sha256(static.to_csv().encode()).hexdigest()
     plan = Plan(
-        FORMAT_VERSION, version("dmg-hpc"), source, dataset, product, chosen, str(start), str(end),
-        shard_basins, chunk_basins, chunk_days, static_hash,
+        FORMAT_VERSION, version("dmg-hpc"), source, dataset, dict(reader.about),
+        list(reader.variables), chosen, str(start), str(end), shard, chunk_basins, chunk_days,
+        static_hash,
     )  # fmt: skip
     work = parts_folder(store)
-    if _unfinished(work) == plan.digest():
-        write_plan(plan, work / "init.json")
-        return
-    with _one_line_if_full(work), atomic(work) as temporary:
-        temporary.mkdir()
-        write_template(plan, static, temporary / "store.zarr")
-        write_plan(plan, temporary / "init.json")
-
-
-def _span(reader: Source, basins: Sequence[str]) -> tuple[np.datetime64, np.datetime64]:
-    """Days that any basin's forcing covers; tell of the basins that cover fewer."""
-    spans = {basin: reader.span(basin) for basin in basins}
-    start, end = min(s for s, _ in spans.values()), max(e for _, e in spans.values())
-    for basin, (first, last) in spans.items():
-        if (first, last) != (start, end):
-            logger.warning(
-                "basin %s: forcing from %s to %s, others from %s to %s; is its file whole?",
-                basin, first, last, start, end,
-            )  # fmt: skip
-    return start, end
+    with sole_writer(store), one_line_if_full(work):
+        if _unfinished(work) == plan.digest:
+            write_plan(plan, work / "init.json")
+            return
+        with atomic(work) as temporary:
+            temporary.mkdir()
+            write_template(plan, static, temporary / "store.zarr")
+            write_plan(plan, temporary / "init.json")
 
 
 def _unfinished(work: Path) -> str | None:
@@ -114,105 +106,118 @@ def _unfinished(work: Path) -> str | None:
     return str(zarr.open_group(work / "store.zarr", mode="r").attrs["plan"])
 
 
-def extract(tree: Path, store: Path, part: int, num_parts: int) -> None:
+def extract(
+    reader: Source, store: Path, part: int, num_parts: int, memory_mb: float | None = None
+) -> None:
     """Fill the shards of part `part` (from 1) of `num_parts`, and record their checksums.
 
-    A part that is done, from the same source files, is left as it is. Values outside the possible
+    A shard that is done, from the same source files, is left as it is. Values outside the possible
     range of their variable are logged and kept.
+
+    Raises
+    ------
+    ValueError
+        If the raw data are others than those the store was begun with, if another process writes
+        one of these shards, or if a shard needs more than `memory_mb`.
     """
     plan = read_plan(store)
-    work, path = parts_folder(store), record_path(store, part, num_parts)
+    _require_unfinished(store)
+    _require_same_data(reader, plan, store)
+    require_memory(reader, plan.shard_basins, len(plan.days), memory_mb)
     shards = shards_of_part(part, num_parts, plan.num_shards)
-    group = _open_unfinished(store)
-    reader = open_source(plan.source, tree, plan.product)
-    basins = [basin for shard in shards for basin in plan.basins[plan.rows(shard)]]
-    hashes = {basin: reader.fingerprint(basin) for basin in basins}
-    if _is_done(read_record(path), plan, hashes, group):
-        logger.info("part %d-of-%d is done", part, num_parts)
-        return
-    path.unlink(missing_ok=True)
-    sums = {}
-    with _one_line_if_full(work):
+    with shard_writer(store, shards), one_line_if_full(parts_folder(store)):
         for shard in shards:
-            _write_shard(work / "store.zarr", reader, plan, shard)
-            sums[str(shard)] = checksums(group, NAMES, plan.rows(shard))
+            did = _extract_shard(reader, store, plan, shard)
             logger.info(
-                "part %d-of-%d: shard %d of %d", part, num_parts, shard + 1, plan.num_shards
-            )
-        write_record(Record(plan.digest(), hashes, sums), path)
+                "part %d-of-%d: shard %d of %d%s",
+                part, num_parts, shard + 1, plan.num_shards, "" if did else " is done",
+            )  # fmt: skip
+        mark_done(store, plan, part, num_parts)
 
 
-def _open_unfinished(store: Path) -> zarr.Group:
+def _extract_shard(reader: Source, store: Path, plan: Plan, shard: int) -> bool:
+    """Write a shard and then its record, unless it is there; tell whether it was not."""
+    folder, path = parts_folder(store) / "store.zarr", record_path(store, shard)
+    basins = plan.basins[plan.rows(shard)]
+    sources = reader.fingerprints(basins)
+    record = ShardRecord.read(path)
+    same = record is not None and (record.key, record.sources) == (plan.digest, sources)
+    if record and same and record.is_whole(folder, shard):
+        return False
+    path.unlink(missing_ok=True)
+    files = _write_shard(folder, reader, basins, plan.days, shard)
+    ShardRecord(plan.digest, files, sources).write(path)
+    return True
+
+
+def _write_shard(
+    folder: Path, reader: Source, basins: Sequence[str], days: NDArray[np.datetime64], shard: int
+) -> dict[str, str]:
+    """Read and write one variable after another; give the checksums of their files."""
+    files = {}
+    for name, values in reader.blocks(basins, days):
+        _report_range(basins, name, values, days)
+        files[name] = write_shard(folder, name, shard, values)
+    return files
+
+
+def _report_range(
+    basins: Sequence[str],
+    name: str,
+    values: NDArray[np.float32],
+    days: NDArray[np.datetime64],
+) -> None:
+    variable = DYNAMIC[name]
+    outside = (values < variable.lower) | (values > variable.upper)
+    for row in np.flatnonzero(outside.any(axis=1)).tolist():
+        logger.warning(
+            "basin %s: %d values of %s outside %g..%g %s, first on %s; kept",
+            basins[row], outside[row].sum(), name, variable.lower, variable.upper, variable.unit,
+            days[outside[row].argmax()],
+        )  # fmt: skip
+
+
+def _require_unfinished(store: Path) -> None:
     path = parts_folder(store) / "store.zarr"
     if not path.is_dir():
         raise FileNotFoundError(
             f"{path}: expected an unfinished store, found none; run `dmg extract --init`"
         )
-    return zarr.open_group(path, mode="r+")
 
 
-def _is_done(
-    record: Record | None, plan: Plan, hashes: Mapping[str, str], group: zarr.Group
-) -> bool:
-    if record is None or record.plan != plan.digest() or record.source_hash != hashes:
-        return False
-    return all(
-        checksums(group, NAMES, plan.rows(int(shard))) == sums
-        for shard, sums in record.checksums.items()
-    )
-
-
-def _write_shard(folder: Path, reader: Source, plan: Plan, shard: int) -> None:
-    """Read the basins of a shard one by one, then write each variable once."""
-    group = zarr.open_group(folder, mode="r+")
-    rows, days = plan.rows(shard), plan.days
-    block = {name: np.empty((rows.stop - rows.start, len(days)), np.float32) for name in NAMES}
-    for row, basin in enumerate(plan.basins[rows]):
-        series = reader.series(basin, days)
-        for name in NAMES:
-            block[name][row] = series[name]
-            _report_range(basin, name, series[name], days)
-    for name in NAMES:
-        variable = array(group, name)
-        remove(folder / name / variable.metadata.encode_chunk_key((shard, 0)))  # may be torn
-        variable[rows] = block[name]
-
-
-def _report_range(
-    basin: str, name: str, values: NDArray[np.float32], days: NDArray[np.datetime64]
-) -> None:
-    variable = DYNAMIC[name]
-    outside = (values < variable.lower) | (values > variable.upper)
-    if outside.any():
-        logger.warning(
-            "basin %s: %d values of %s outside %g..%g %s, first on %s; kept",
-            basin, outside.sum(), name, variable.lower, variable.upper, variable.unit,
-            days[outside.argmax()],
-        )  # fmt: skip
+def _require_same_data(reader: Source, plan: Plan, store: Path) -> None:
+    found = dict(reader.about)
+    changed = sorted(k for k in found | plan.about if found.get(k) != plan.about.get(k))
+    if changed:
+        raise ValueError(
+            f"{store}: expected the data it was begun with, found another {changed[0]};"
+            " run `dmg extract --init` again"
+        )
 
 
 def merge(store: Path) -> None:
-    """Verify that every part is there and whole, consolidate, and rename into place."""
-    plan = read_plan(store)
-    work = parts_folder(store)
-    if _unfinished(work) is None:
-        _require_merged(store, plan)
-        return
-    records = read_records(store)
-    group = _open_unfinished(store)
-    sums = _verify(records, plan, group, work)
-    hashes = {basin: value for record in records for basin, value in record.source_hash.items()}
-    with _one_line_if_full(work):
-        array(group, "source_hash")[:] = strings([hashes[b] for b in plan.basins])
-        group.attrs["checksums"] = sums
-        consolidate(work / "store.zarr")
-    with atomic(store) as temporary:
-        (work / "store.zarr").rename(temporary)
+    """Verify that every shard is there and whole, consolidate, and rename into place."""
+    with sole_writer(store):
+        plan = read_plan(store)
+        work = parts_folder(store)
+        if _unfinished(work) is None:
+            _require_merged(store, plan)
+            return
+        records = require_records(store, plan)
+        _require_whole(records, work)
+        with one_line_if_full(work):
+            group = zarr.open_group(work / "store.zarr", mode="r+")
+            array(group, "source_hash")[:] = strings([h for r in records for h in r.sources])
+            group.attrs[MANIFEST] = {n: [r.files[n] for r in records] for n in plan.variables}
+            consolidate(work / "store.zarr")
+        with atomic(store) as temporary:
+            (work / "store.zarr").rename(temporary)
+        remove(work / "shards")
 
 
 def _require_merged(store: Path, plan: Plan) -> None:
     """Accept a second merge; otherwise the records speak of data that are gone."""
-    if store.is_dir() and zarr.open_group(store, mode="r").attrs.get("plan") == plan.digest():
+    if store.is_dir() and zarr.open_group(store, mode="r").attrs.get("plan") == plan.digest:
         return
     work = parts_folder(store)
     remove(work)
@@ -222,19 +227,47 @@ def _require_merged(store: Path, plan: Plan) -> None:
     )
 
 
-def _verify(
-    records: Sequence[Record], plan: Plan, group: zarr.Group, work: Path
-) -> dict[str, list[str]]:
-    """Compare every shard with its record; give the checksums, shard by shard."""
-    recorded = {shard: sums for record in records for shard, sums in record.checksums.items()}
-    for shard in range(plan.num_shards):
-        found = checksums(group, NAMES, plan.rows(shard))
-        if recorded.get(str(shard)) != found or any(r.plan != plan.digest() for r in records):
+def _require_whole(records: Sequence[ShardRecord], work: Path) -> None:
+    for shard, record in enumerate(records):
+        for name, what in broken_files(work / "store.zarr", shard, record.files).items():
             raise ValueError(
-                f"{work}: expected shard {shard} as its part recorded it, found other values;"
-                " extract the parts again"
+                f"{work}: expected shard {shard} as it was recorded, found {name} {what};"
+                " extract its part again"
             )
-    return {name: [recorded[str(s)][name] for s in range(plan.num_shards)] for name in NAMES}
+
+
+def repair(reader: Source, store: Path, shard: int) -> None:
+    """Write one shard of a merged store again, where its files are missing or corrupt.
+
+    Raises
+    ------
+    ValueError
+        If there is no such shard, or if the raw data no longer give the recorded values.
+    """
+    dataset = open_store(store)
+    files = {name: sums[shard] for name, sums in manifest(store).items() if shard < len(sums)}
+    if shard < 0 or not files:
+        raise ValueError(f"{store}: expected a shard of the store, found number {shard}")
+    rows = dataset[next(iter(files))].encoding["shards"][0]
+    basins = [str(b) for b in dataset["basin"].values[shard * rows : (shard + 1) * rows]]
+    days = dataset["time"].values.astype("datetime64[D]")
+    with sole_writer(store), one_line_if_full(store):
+        broken = broken_files(store, shard, files)
+        for name, values in reader.blocks(basins, days):
+            if name in broken and write_shard(store, name, shard, values) != files[name]:
+                raise ValueError(
+                    f"{store}: shard {shard}: expected the recorded values of {name}, found others"
+                    " in the raw data or another version of dmg; extract the store again"
+                )
+    logger.info("%s: shard %d: repaired %s", store, shard, ", ".join(broken) or "nothing")
+
+
+def manifest(store: Path) -> Mapping[str, Sequence[str]]:
+    """Checksums of the files of a merged store: by variable, shard after shard."""
+    found = zarr.open_group(store, mode="r").attrs.get(MANIFEST)
+    if not isinstance(found, dict):
+        raise ValueError(f"{store}: expected recorded checksums, found none; extract it again")
+    return found
 
 
 def open_store(path: Path, *, chunks: Mapping[str, int] | None = None) -> xr.Dataset:
@@ -256,12 +289,14 @@ def open_store(path: Path, *, chunks: Mapping[str, int] | None = None) -> xr.Dat
 
 
 @contextmanager
-def _one_line_if_full(folder: Path) -> Iterator[None]:
+def one_line_if_full(folder: Path) -> Iterator[None]:
+    """Say in one line that a disk is full."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (ENOSPC, EDQUOT):
             raise
         raise OSError(
-            f"{folder}: no space left on the disk; free some and run again, finished parts are kept"
+            f"{folder}: no space left on the disk; free some and run again, finished shards are"
+            " kept"
         ) from None

@@ -38,7 +38,8 @@ def _template(plan: Plan, static: pd.DataFrame) -> xr.Dataset:
     empty = da.full(  # type: ignore[no-untyped-call]
         (len(plan.basins), len(plan.days)), np.nan, dtype="float32", chunks=(plan.shard_basins, -1)
     )
-    series = {name: (("basin", "time"), empty, v.attrs()) for name, v in DYNAMIC.items()}
+    of_plan = {name: DYNAMIC[name] for name in plan.variables}
+    series = {name: (("basin", "time"), empty, v.attrs()) for name, v in of_plan.items()}
     fixed = {
         str(name): ("basin", _values(static[name]), _describe(str(name), static.attrs))
         for name in static.columns
@@ -61,13 +62,13 @@ def _describe(name: str, about: dict[Any, Any]) -> dict[str, str]:
 def _root_attrs(plan: Plan) -> dict[str, str | int]:
     return {
         "Conventions": "CF-1.11",
-        "title": f"{plan.dataset}: forcing ({plan.product}), discharge and attributes",
+        "title": f"{plan.dataset}: {', '.join(plan.variables)} and attributes",
         "source": plan.source,
         "dataset": plan.dataset,
-        "product": plan.product,
+        **plan.about,
         "dmg_version": plan.dmg_version,
         "format_version": plan.format_version,
-        "plan": plan.digest(),
+        "plan": plan.digest,
     }
 
 

@@ -49,9 +49,10 @@ DYNAMIC: dict[str, Variable] = {
 
 STATIC: dict[str, Variable] = {
     "area": Variable("km2", "drainage area", 0, 10_000_000),
-    "elevation": Variable("m", "mean elevation of the basin", -430, 8850),
-    "latitude": Variable("degrees_north", "latitude of the gauge", -90, 90, "latitude"),
-    "longitude": Variable("degrees_east", "longitude of the gauge", -180, 180, "longitude"),
+    "unit_area": Variable("km2", "area of the unit alone", 0, 10_000_000),
+    "elevation": Variable("m", "mean elevation", -430, 8850),
+    "latitude": Variable("degrees_north", "latitude of the gauge or unit", -90, 90, "latitude"),
+    "longitude": Variable("degrees_east", "longitude of the gauge or unit", -180, 180, "longitude"),
 }
 
 DERIVED: dict[str, Variable] = {

@@ -7,7 +7,6 @@ import pytest
 import trees
 
 from dmg.data.archive import find_tree
-from dmg.data.sources import open_source
 from dmg.data.sources.camels_us import CUBIC_FEET, CamelsUs, read_flow, read_forcing
 
 
@@ -47,7 +46,7 @@ def test_every_product_reads_alike(tmp_path, product):
 
 
 def test_streamflow_is_placed_on_the_days_and_converted(tree):
-    source = open_source("camels_us", tree, "daymet")
+    source = CamelsUs(tree, "daymet")
     axis = trees.days("2000-02-15", 30)
     flow = source.series("01000001", axis)["discharge"]
     assert flow.dtype == np.float32
@@ -126,14 +125,13 @@ def test_two_files_of_one_basin(tree):
     copy.parent.mkdir()
     copy.write_bytes(path.read_bytes())
     source = CamelsUs(tree, "daymet")
-    source.span("01000001")  # identical: no question which one is meant
+    source.days_of("01000001")  # identical: no question which one is meant
     trees.edit(copy, 8, None)
-    assert "found two that differ" in message(source.span, "01000001")
+    assert "found two that differ" in message(source.days_of, "01000001")
 
 
 def test_unknown_product_source_and_folder(tree, tmp_path):
     assert "found daymet; choose" in message(CamelsUs, tree, "maurer")
-    assert "expected one of camels_us" in message(open_source, "camels", tree, "daymet")
     (tmp_path / "empty").mkdir()
     assert "basin_mean_forcing" in message(CamelsUs, tmp_path / "empty", "daymet")
     for path in (tree / "basin_mean_forcing").rglob("*.txt"):
@@ -162,7 +160,7 @@ def test_header_without_rows(tree):
 def test_truncated_forcing(tree, cut):
     content = forcing(tree).read_bytes()
     forcing(tree).write_bytes(content[:-cut])
-    for call in (read_forcing, lambda p: CamelsUs(tree, "daymet").span("01000001")):
+    for call in (read_forcing, lambda p: CamelsUs(tree, "daymet").days_of("01000001")):
         assert message(call, forcing(tree)).startswith(f"{forcing(tree)}:404: ")
 
 
@@ -284,7 +282,7 @@ def test_real_sample(sample, product, num_basins, first, last):
     source = CamelsUs(sample, product)
     basins = source.choose(None)
     assert len(basins) == num_basins
-    assert (str(source.span(basins[-1])[0]), str(source.span(basins[-1])[1])) == (first, last)
+    assert (str(source.days_of(basins[-1])[0]), str(source.days_of(basins[-1])[1])) == (first, last)
     axis = np.arange(first, np.datetime64(last) + 1, dtype="datetime64[D]")
     for basin in basins:
         series = source.series(basin, axis)

@@ -5,6 +5,7 @@ import trees
 import zarr
 
 from dmg.data.check import check
+from dmg.data.sources.camels_us import CamelsUs
 from dmg.data.store import extract, initialise, merge
 from dmg.data.variables import DYNAMIC
 
@@ -17,8 +18,9 @@ def tree(tmp_path):
 @pytest.fixture
 def store(tree, tmp_path):
     path = tmp_path / "toy.zarr"
-    initialise(tree, path, source="camels_us", dataset="toy", product="daymet")
-    extract(tree, path, 1, 1)
+    reader = CamelsUs(tree, "daymet")
+    initialise(reader, path, source="camels_us", dataset="toy", shard_basins=2, chunk_basins=1)
+    extract(reader, path, 1, 1)
     merge(path)
     return path
 
@@ -56,16 +58,28 @@ def test_a_tree_of_nothing_but_broken_files(tree):
 def test_a_changed_store(store):
     array = zarr.open_group(store, mode="r+")["shortwave"]
     array[1, 5] = float("nan")
+    (store / "discharge/c/1/0").unlink()
     found = check(store)
-    assert found.problems == [
-        "basin 01000002: shortwave has missing days inside its record",
-        f"{store}: shortwave, shard 0: values differ from their recorded checksum",
+    assert [line.split("; ")[0] for line in found.problems] == [
+        f"{store}: shard 0: shortwave corrupt",
+        f"{store}: shard 1: discharge missing",
     ]
+
+
+def test_gaps_within_a_record(store, tree):
+    gap = trees.forcing_path(tree, trees.BASINS[0])
+    row = "2000 02 21 12\t38000.00\t1.00\tnan\t0.00\t9.00\t0.00\t800.25"
+    trees.edit(gap, 6, row)
+    reader = CamelsUs(tree, "daymet")
+    initialise(reader, store, source="camels_us", dataset="toy")
+    extract(reader, store, 1, 1)
+    merge(store)
+    assert check(store).problems == ["basin 01000001: shortwave has missing days inside its record"]
 
 
 def test_a_store_without_checksums(store):
     text = (store / "zarr.json").read_text()
-    (store / "zarr.json").write_text(text.replace('"checksums"', '"sums"'))
+    (store / "zarr.json").write_text(text.replace('"manifest"', '"sums"'))
     assert "expected recorded checksums, found none" in check(store).problems[0]
 
 

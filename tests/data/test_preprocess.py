@@ -12,7 +12,7 @@ from dmg import pet as formulas
 from dmg.data import preprocess as module
 from dmg.data.derive import derive
 from dmg.data.preprocess import preprocess
-from dmg.data.splits import pub, read_splits, temporal
+from dmg.data.splits import hold_out, random_folds, read_splits, temporal
 from dmg.data.statistics import log_root, read_statistics
 from dmg.data.store import FORMAT_VERSION
 from dmg.data.template import strings
@@ -170,7 +170,7 @@ def test_test_days_and_held_out_basins_leave_no_trace(store, splits, tmp_path):
 
 
 def test_pub_fold_never_sees_its_test_basins(store, tmp_path):
-    splits = pub(BASINS, train=TRAIN, test=TRAIN, num_folds=4)
+    splits = hold_out(BASINS, random_folds(BASINS, 4), train=TRAIN, test=TRAIN)
     preprocess(store, tmp_path / "before", splits=splits, **CHOICE)
     tested = splits[(splits["fold"] == "fold02") & (splits["role"] == "test")]["basin_id"]
     poison(store, tested.tolist(), slice("2003-01-01", None))

@@ -4,12 +4,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dmg.data.splits import pub, read_splits, require_within, select, temporal, write_splits
+from dmg.data.splits import (
+    hold_out,
+    random_folds,
+    read_splits,
+    require_within,
+    select,
+    temporal,
+    write_splits,
+)
 
 BASINS = [f"{i:08d}" for i in range(1, 24)]
 TRAIN = (dt.date(1999, 10, 1), dt.date(2008, 9, 30))
 VALIDATE = (dt.date(1989, 10, 1), dt.date(1990, 9, 30))
 TEST = (dt.date(1990, 10, 1), dt.date(1999, 9, 30))
+
+
+def pub(basins, num_folds=10, seed=0, **periods):
+    return hold_out(basins, random_folds(basins, num_folds, seed), **periods)
 
 
 def ids(splits, fold, role):
@@ -72,7 +84,7 @@ def test_csv_round_trip_keeps_leading_zeros_and_dates(tmp_path):
     assert first[1].startswith("0000000") and first[1].endswith("1999-10-01,2008-09-30")
 
 
-@pytest.mark.parametrize("make", [temporal, lambda b, **k: pub(b, num_folds=2, **k)])
+@pytest.mark.parametrize("make", [temporal, lambda b, **k: hold_out(b, [b], **k)])
 @pytest.mark.parametrize(
     ("basins", "message"), [([], "at least one basin, found none"), (["1", "1"], "duplicates")]
 )
@@ -133,7 +145,11 @@ HEADER = "basin_id,fold,role,start,end\n"
             "csv:2: expected an ISO date in column end",
         ),
         (HEADER + "01,all,test,2000-01-01,1999-01-01\n", "csv:2: expected an end on or after"),
-        (HEADER + "01,all,test,2000-01-01,2001-01-01\n" * 2, "csv:3: expected one row per basin"),
+        (HEADER + "01,all,test,2000-01-01,2001-01-01\n" * 2, "csv:3: expected every row once"),
+        (
+            HEADER + "01,all,test,2000-01-01,2001-01-01\n01,all,test,2000-10-01,2002-01-01\n",
+            "csv: split: expected days of test and test apart",
+        ),
         (
             HEADER + "01,all,test,2000-01-01,2001-01-01\n01,all,train,2001-01-01,2002-01-01\n",
             "csv: split: expected days of train and test apart",

@@ -74,6 +74,7 @@ rule preprocess:
         config=ancient(config_file),
         store=store,
         basins=basin_list,
+        tables=split_tables,
     output:
         splits=f"{R}/{{experiment}}/preprocess/splits.csv",
         statistics=f"{R}/{{experiment}}/preprocess/statistics.json",

@@ -1,44 +1,51 @@
-"""Readers of raw datasets, by name. Each gives canonical names and units, `NaN` for missing."""
+"""Readers of raw datasets. Each gives canonical names and units, `NaN` for missing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dmg.data.sources.camels_us import CamelsUs
+Block = NDArray[np.float32]
+"""One variable of some basins and days, `[B, T]`."""
 
 
 class Source(Protocol):
-    """What the store needs of a raw dataset."""
+    """What the store needs of a raw dataset.
+
+    Attributes
+    ----------
+    origin
+        Where it lies, for messages.
+    about
+        Attributes of the store that say how its values came about.
+    variables
+        Canonical names of its series.
+    """
 
     origin: str
+    about: dict[str, str]
+    variables: tuple[str, ...]
 
     def choose(self, wanted: Sequence[str] | None) -> list[str]:
         """Check that the wanted basins have data; without a wish, take all that have."""
 
-    def span(self, basin: str) -> tuple[np.datetime64, np.datetime64]:
-        """Give first and last day of the forcing, read without parsing the file."""
+    def span(self, basins: Sequence[str]) -> tuple[np.datetime64, np.datetime64]:
+        """Give first and last day of the forcing of these basins."""
 
-    def fingerprint(self, basin: str) -> str:
-        """Hash the source files of a basin."""
+    def fingerprints(self, basins: Sequence[str]) -> list[str]:
+        """Hash what the values of each basin depend on."""
 
-    def series(self, basin: str, days: NDArray[np.datetime64]) -> dict[str, NDArray[np.float32]]:
-        """Read every dynamic variable on the given days, `NaN` where there is none."""
+    def blocks(
+        self, basins: Sequence[str], days: NDArray[np.datetime64]
+    ) -> Iterator[tuple[str, Block]]:
+        """Give each variable of some basins on consecutive days, `NaN` where there is none."""
+
+    def peak_mb(self, num_basins: int, num_days: int) -> float:
+        """Estimate the most memory that `blocks` holds at a time [MB], besides what it gives."""
 
     def attributes(self, basins: Sequence[str]) -> pd.DataFrame:
         """Give static variables and attributes, a row per basin, units in `frame.attrs`."""
-
-
-SOURCES = {"camels_us": CamelsUs}
-
-
-def open_source(name: str, tree: Path, product: str) -> Source:
-    """Open the raw files under `tree` with the reader `name`."""
-    if name not in SOURCES:
-        raise ValueError(f"source '{name}': expected one of {', '.join(SOURCES)}")
-    return SOURCES[name](tree, product)

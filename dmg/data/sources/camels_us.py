@@ -12,7 +12,7 @@ import filecmp
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from dmg.data.basins import match_basins
 from dmg.data.sources.camels_us_attributes import read_attributes
 from dmg.data.sources.text import DATE, TextTable
+from dmg.data.variables import DYNAMIC
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,13 @@ class CamelsUs:
     ----------
     origin
         Folder of the forcing files, for messages.
+    about
+        The product.
+    variables
+        Forcings and discharge.
     """
+
+    variables = tuple(DYNAMIC)
 
     def __init__(self, tree: Path, product: str) -> None:
         root = find_root(tree)
@@ -66,6 +73,7 @@ class CamelsUs:
                 " choose one of these or add the product"
             )
         self.origin = str(forcing)
+        self.about = {"product": product}
         self._forcing = _index(forcing, "_forcing_leap.txt")
         self._flow = _index(root / "usgs_streamflow", "_streamflow_qc.txt")
         self._attributes = read_attributes(_find_attributes(tree, root))
@@ -98,8 +106,20 @@ class CamelsUs:
         row = "" if basin in self._attributes.index else "no row in the attribute tables"
         return " and ".join(filter(None, (flow, row)))
 
-    def span(self, basin: str) -> tuple[np.datetime64, np.datetime64]:
-        """First and last day of the forcing, read without parsing the rows between."""
+    def span(self, basins: Sequence[str]) -> tuple[np.datetime64, np.datetime64]:
+        """Days that any basin's forcing covers; tell of the basins that cover fewer."""
+        spans = {basin: self.days_of(basin) for basin in basins}
+        start, end = min(s for s, _ in spans.values()), max(e for _, e in spans.values())
+        for basin, (first, last) in spans.items():
+            if (first, last) != (start, end):
+                logger.warning(
+                    "basin %s: forcing from %s to %s, others from %s to %s; is its file whole?",
+                    basin, first, last, start, end,
+                )  # fmt: skip
+        return start, end
+
+    def days_of(self, basin: str) -> tuple[np.datetime64, np.datetime64]:
+        """First and last day of a basin's forcing, read without parsing the rows between."""
         path = self._file(self._forcing, basin)
         table = TextTable.read(path, FORCING_HEADER)
         names = _forcing_names(table)
@@ -110,12 +130,29 @@ class CamelsUs:
             return days[0], days[-1]
         return first, last
 
-    def fingerprint(self, basin: str) -> str:
-        """sha256 over the forcing file and the discharge file of a basin."""
+    def fingerprints(self, basins: Sequence[str]) -> list[str]:
+        """sha256 over the forcing file and the discharge file of each basin."""
+        return [self._fingerprint(basin) for basin in basins]
+
+    def _fingerprint(self, basin: str) -> str:
         digest = hashlib.sha256()
         for index in (self._forcing, self._flow):
             digest.update(self._file(index, basin).read_bytes())
         return digest.hexdigest()
+
+    def blocks(
+        self, basins: Sequence[str], days: NDArray[np.datetime64]
+    ) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Give each variable `[B, T]`; a text file has all of them, so all are read first."""
+        found = {n: np.empty((len(basins), len(days)), np.float32) for n in self.variables}
+        for row, basin in enumerate(basins):
+            for name, values in self.series(basin, days).items():
+                found[name][row] = values
+        yield from found.items()
+
+    def peak_mb(self, num_basins: int, num_days: int) -> float:
+        """All variables of a block, and the text of one file, about as large as ten series."""
+        return 4e-6 * num_days * (num_basins * len(self.variables) + 10 * 20)
 
     def series(self, basin: str, days: NDArray[np.datetime64]) -> dict[str, NDArray[np.float32]]:
         """Dynamic variables `[T]` on consecutive `days`, in canonical units, `NaN` if missing."""

@@ -1,0 +1,158 @@
+"""Stores of many units: which chunks and shards, and how fast they are built.
+
+    python benchmarks/store.py layouts      # both access patterns, by layout
+    python benchmarks/store.py build        # extract + preprocess against the codec alone
+
+Weather is that of generated stations, interpolated to generated units as the real one is, so that
+it compresses alike. Files stay in the page cache: what is measured is unpacking, not the disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+import zarr
+
+from dmg.data.network import generate
+from dmg.data.sources.units import Units
+from dmg.data.store import FORMAT_VERSION, extract, initialise, merge
+from dmg.data.template import strings
+from dmg.data.variables import DYNAMIC
+from dmg.data.weather.interpolation import InterpolatedWeather
+from dmg.data.zarrs import consolidate, encode
+from dmg.synthetic.basins import make_basins
+from dmg.synthetic.weather import make_weather
+
+NAMES = ("precipitation", "temperature_min", "temperature_max")
+LAYOUTS = {  # basins and days of a chunk, basins of a shard
+    "8 x 1461 / 64": (8, 1461, 64),
+    "16 x 731 / 1024": (16, 731, 1024),
+    "32 x 365 / 1024": (32, 365, 1024),
+    "64 x 183 / 1024": (64, 183, 1024),
+    "64 x 365 / 1024": (64, 365, 1024),
+    "128 x 92 / 1024": (128, 92, 1024),
+    "256 x 73 / 1024": (256, 73, 1024),
+    "1024 x 30 / 1024": (1024, 30, 1024),
+}
+
+
+def write_stations(path: Path, years: int, count: int = 100) -> None:
+    """Write a store of generated basins."""
+    streams = np.random.default_rng(1).spawn(2)
+    basins = make_basins(count, streams[0])
+    days = pd.date_range("1990-01-01", periods=round(365.25 * years))
+    weather = make_weather(basins, days, streams[1])
+    series = {
+        name: (("basin", "time"), weather[name].astype(np.float32), DYNAMIC[name].attrs())
+        for name in NAMES
+    }
+    static = {
+        "latitude": ("basin", basins["gauge_lat"]),
+        "longitude": ("basin", basins["gauge_lon"]),
+        "elevation": ("basin", basins["elev_mean"]),
+        "area": ("basin", basins["area_gages2"]),
+    }
+    coords = {"basin": strings(basins.index.tolist()), "time": days.astype("datetime64[s]")}
+    dataset = xr.Dataset({**series, **static}, coords, {"format_version": FORMAT_VERSION})
+    dataset.to_zarr(path, encoding=encode(dataset, 64, 8, 1461), consolidated=False)
+    consolidate(path)
+
+
+def make_reader(stations: Path, num_units: int) -> Units:
+    network = generate(num_units, 1)
+    weather = InterpolatedWeather(
+        stations,
+        network.unit_latitude,
+        network.unit_longitude,
+        network.unit_elevation,
+        variables=NAMES,
+    )
+    return Units(network, weather, lambda: pd.DataFrame(index=network.unit_id), "generated")
+
+
+def seconds(work: Callable[[], object], repeats: int = 3) -> float:
+    """Least of some times: others may be at work on this machine."""
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def build(reader: Units, store: Path, layout: tuple[int, int, int]) -> None:
+    chunk_basins, chunk_days, shard = layout
+    initialise(
+        reader, store, source="synthetic_network", dataset="bench",
+        chunk_basins=chunk_basins, chunk_days=chunk_days, shard_basins=shard,
+    )  # fmt: skip
+    extract(reader, store, 1, 1)
+    merge(store)
+
+
+def reads(store: Path) -> dict[str, Callable[[], object]]:
+    """The access patterns, each for all variables."""
+    arrays = [zarr.open_array(store / name, mode="r") for name in NAMES]
+    units, days = arrays[0].shape
+    draw = np.random.default_rng(0)
+    firsts = draw.integers(units - 8, size=50)
+    starts = draw.integers(days - 730, size=50)
+
+    def block(rows: slice, columns: slice) -> Callable[[], object]:
+        return lambda: [a[rows, columns] for a in arrays]
+
+    def gauges() -> object:
+        return [
+            a[int(f) : int(f) + 8, int(s) : int(s) + 730]
+            for a in arrays
+            for f, s in zip(firsts, starts, strict=True)
+        ]
+
+    return {
+        "1024 units, all days": block(slice(1024, 2048), slice(None)),
+        "50 x (8 units, 730 days)": gauges,
+        "all units, 30 days": block(slice(None), slice(1000, 1030)),
+        "all units, 365 days": block(slice(None), slice(1000, 1365)),
+    }
+
+
+def layouts(folder: Path, num_units: int, years: int) -> None:
+    stations = folder / "stations.zarr"
+    write_stations(stations, years)
+    reader = make_reader(stations, num_units)
+    rows = []
+    for name, layout in LAYOUTS.items():
+        store = folder / "units.zarr"
+        begin = time.perf_counter()
+        build(reader, store, layout)
+        took = time.perf_counter() - begin
+        files = [f for n in NAMES for f in (store / n).rglob("*") if f.is_file()]
+        size = sum(f.stat().st_size for f in files) / 1e6
+        times = {what: seconds(work) for what, work in reads(store).items()}
+        rows.append({"chunk / shard": name, "build [s]": took, "MB": size, "files": len(files)}
+                    | {f"{what} [s]": value for what, value in times.items()})  # fmt: skip
+        shutil.rmtree(store)
+        print(pd.DataFrame(rows).round(3).to_string(index=False), flush=True)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("what", choices=["layouts"])
+    options.add_argument("--units", type=int, default=9000)
+    options.add_argument("--years", type=int, default=10)
+    options.add_argument("--folder", type=Path)
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
+        layouts(Path(folder), chosen.units, chosen.years)
+
+
+if __name__ == "__main__":
+    main()
