@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dmg import config
-from dmg.losses import LOSSES, Loss, NseBatch, Rmse
+from dmg.losses import LOSSES, KgeBatch, KgeNormBatch, Loss, NseBatch, RangeBound, Rmse
 
 NAN = math.nan
 RECORD = [[1, 4], [2, 1], [5, NAN], [3, 2], [0.5, 8], [1.5, 3]]
@@ -29,6 +29,8 @@ def make(name: str, **options: float) -> Loss:
         ("rmse_comb", 0.71346939),
         ("nse_batch", 0.19556706),
         ("nse_sqrt_batch", 0.37778562),
+        ("kge_batch", 0.35325336),
+        ("kge_norm_batch", 0.52208018),
     ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -71,7 +73,8 @@ def test_gradient_is_finite_for_negative_flow(name):
     sim = (-SIM).requires_grad_()
     make(name)(sim, OBS, BASIN).backward()
     assert torch.isfinite(sim.grad).all()
-    assert (sim.grad[torch.isfinite(OBS)] < 0).all()
+    if not name.startswith("kge"):  # an efficiency weighs values against each other
+        assert (sim.grad[torch.isfinite(OBS)] < 0).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,3 +127,35 @@ def test_untrained_basin_may_have_no_standard_deviation():
 def test_constant_target_without_epsilon_is_refused():
     with pytest.raises(ValueError, match=r"target_std: expected positive .* found 0"):
         NseBatch(torch.tensor([1.0, 0.0]), epsilon=0.0)
+
+
+def test_range_bound_golden_value():
+    assert RangeBound()(SIM, OBS, BASIN).item() == pytest.approx(7.0, abs=1e-6)
+    assert RangeBound(0, 10, 3)(SIM, OBS, BASIN).item() == 0.0
+    assert RangeBound(2, 10, 3)(SIM, OBS, BASIN).item() == pytest.approx(3 * 2.3 / 2)
+
+
+def test_range_bound_refuses_an_empty_range():
+    with pytest.raises(ValueError, match=r"expected lower <= upper, found 2 > 1; exchange them"):
+        RangeBound(2, 1)
+
+
+@pytest.mark.parametrize("cls", [KgeBatch, KgeNormBatch])
+def test_kge_of_windows_is_the_mean_of_each(cls):
+    both = cls(per_window=True)(SIM, OBS, BASIN)
+    each = [cls()(SIM[:, [i]], OBS[:, [i]], BASIN[[i]]) for i in (0, 1)]
+    assert both.item() == pytest.approx(sum(each).item() / 2)
+    lonely = OBS.clone()
+    lonely[1:, 0] = NAN
+    assert cls(per_window=True)(SIM, lonely, BASIN).item() == pytest.approx(each[1].item())
+    sim = SIM.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda p: cls(per_window=True)(p, OBS, BASIN), sim)
+
+
+def test_kge_is_that_of_the_metric_without_epsilon():
+    from dmg.metrics import evaluate
+
+    sim, obs = (x[:, [0]].T.numpy() for x in (SIM, OBS))
+    expected = 1 - evaluate(sim, obs, ["kge"])["kge"][0]
+    loss = KgeBatch(epsilon=0.0)(SIM[:, [0]], OBS[:, [0]], BASIN[:1])
+    assert loss.item() == pytest.approx(expected)

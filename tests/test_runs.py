@@ -272,7 +272,7 @@ def test_unknown_fold_and_seed(store: Path, tmp_path: Path) -> None:
         runs.seed_number("first")
 
 
-LOSSES = ["mse", "rmse", "rmse_comb", "nse_batch", "nse_sqrt_batch"]
+LOSSES = ["mse", "rmse", "rmse_comb", "nse_batch", "nse_sqrt_batch", "kge_norm_batch"]
 OPTIMIZERS = ["adam", "adamw", "adadelta"]
 TRAININGS = [(name, "adam") for name in LOSSES] + [("mse", name) for name in OPTIMIZERS[1:]]
 

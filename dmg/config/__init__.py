@@ -79,6 +79,8 @@ __all__ = [
     "GammaUnitHydrograph",
     "GridVariable",
     "Gridded",
+    "KgeBatch",
+    "KgeNormBatch",
     "Layout",
     "ListedSchedule",
     "Loss",

@@ -49,7 +49,29 @@ class NseSqrtBatch(Section):
     beta: float = Field(1e-6, gt=0, description="Offset under the root")
 
 
-Loss = Annotated[Mse | Rmse | RmseComb | NseBatch | NseSqrtBatch, Field(discriminator="name")]
+class _Kge(Section):
+    epsilon: float = Field(0.1, ge=0, description="Added to denominators [mm d-1]")
+    per_window: bool = Field(
+        False, description="Mean over windows; otherwise all values of a batch are one sample"
+    )
+
+
+class KgeBatch(_Kge):
+    """Distance from an ideal Kling-Gupta efficiency (Gupta et al. 2009)."""
+
+    name: Literal["kge_batch"] = "kge_batch"
+
+
+class KgeNormBatch(_Kge):
+    """Kling-Gupta efficiency, normalised so that the loss is never above 2."""
+
+    name: Literal["kge_norm_batch"] = "kge_norm_batch"
+
+
+Loss = Annotated[
+    Mse | Rmse | RmseComb | NseBatch | NseSqrtBatch | KgeBatch | KgeNormBatch,
+    Field(discriminator="name"),
+]
 
 
 class Adam(Section):
