@@ -9,6 +9,7 @@ configfile: "config/config.yaml"
 
 include: "workflow/common.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/network.smk"
 include: "workflow/rules/model.smk"
 include: "workflow/rules/evaluate.smk"
 

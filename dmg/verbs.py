@@ -58,6 +58,19 @@ def extract(
         )
 
 
+def network_data(experiment: Experiment, data_root: Path, out: Path) -> tuple[str, Path]:
+    """Layout and place of the river network of an experiment.
+
+    An archive is unpacked into `raw/` beside the folder of `out`.
+    """
+    from dmg.data.archive import find_tree
+
+    data = experiment.data
+    if data.source == "camels_us":
+        raise ValueError("data.source: expected one with a river network, found camels_us")
+    return data.source, find_tree(data_root, data.dataset, out.parent.parent / "raw")
+
+
 def part_numbers(part: str) -> tuple[int, int]:
     """Read `3-of-8` as (3, 8)."""
     match = re.fullmatch(r"(\d+)-of-(\d+)", part)

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import river_layouts
 import yaml
 
 from dmg.config import RESOURCES, load_experiment
+from dmg.data.network import Network
 from dmg.data.workers import SlurmWorkers
 from dmg.launch import SlurmOptions
 
@@ -98,6 +100,21 @@ def test_all_shipped_experiments_run_together_and_share_stores(project: Path) ->
     }
     assert jobs["report"] == len(SHIPPED)
     assert jobs["merge"] == len(stores) < len(SHIPPED)
+
+
+def test_a_river_network_is_a_rule(tmp_path: Path) -> None:
+    tiny = tiny_project(tmp_path) / "config/experiments/tiny.yaml"
+    content = yaml.safe_load(tiny.read_text())
+    content["data"].pop("synthetic")
+    content["data"] |= {"source": "nhm", "dataset": "rivers", "store": "rivers",
+                        "forcing": {"name": "spatial_interpolation", "store": "tiny"}}  # fmt: skip
+    tiny.write_text(yaml.safe_dump(content))
+    (tmp_path / "data/raw").mkdir(parents=True)
+    river_layouts.write_nhm(tmp_path / "data/raw/rivers")
+    result = snakemake(tmp_path, "results/stores/rivers_network.zarr")
+    assert result.returncode == 0, result.stderr
+    assert Network.read(tmp_path / "results/stores/rivers_network.zarr").num_units == 7
+    assert planned(snakemake(tmp_path, "-n", "results/stores/rivers_network.zarr")) == {}
 
 
 def test_folds_and_seeds_are_trained_one_by_one(tmp_path: Path) -> None:

@@ -120,6 +120,15 @@ def owner(wildcards) -> str:
     return next(n for n, e in EXPERIMENTS.items() if getattr(e.data, key) == value)
 
 
+def on_a_network(dataset: str) -> str:
+    """The first experiment whose units are those of the dataset's river network."""
+    return next(
+        name
+        for name, experiment in EXPERIMENTS.items()
+        if experiment.data.dataset == dataset and experiment.data.source != "camels_us"
+    )
+
+
 def config_file(wildcards) -> str:
     return experiment_file(owner(wildcards))
 

@@ -46,6 +46,33 @@ def data_download(
         print(download(dataset, data_root, mirror=mirror, progress=progress))
 
 
+@data_app.command("network")
+def data_network(
+    out: Out,
+    config: Annotated[Path | None, typer.Option(help="Experiment file (YAML).")] = None,
+    data_root: AnyRoot = RAW,
+    source: Annotated[str | None, typer.Option(help="Layout, without --config.")] = None,
+    path: Annotated[Path | None, typer.Option(help="File or folder, without --config.")] = None,
+) -> None:
+    """Check a river network, order it and write it; status 1 if it cannot be one."""
+    from dmg.config import load_experiment
+    from dmg.data.network import convert, describe
+    from dmg.verbs import network_data
+
+    if config is not None:
+        source, path = network_data(load_experiment(config), data_root, out)
+    if source is None or path is None:
+        raise ValueError("network: expected --config, or --source and --path")
+    problems, network = convert(source, path, out)
+    for note in problems.notes:
+        print(f"note: {note}")
+    for error in problems.errors:
+        print(f"problem: {error}")
+    if network is None:
+        raise typer.Exit(1)
+    print(f"{out}: {describe(network)}")
+
+
 @data_app.command("check")
 def data_check(
     path: Annotated[Path, typer.Argument(help="Store (X.zarr) or folder of raw data.")],

@@ -13,7 +13,7 @@ from dmg.config.forcing import Forcing, Layout, SyntheticNetwork
 from dmg.config.split import ReturnPeriods, Split
 
 Product = Literal["daymet", "maurer", "maurer_extended", "nldas", "nldas_extended"]
-Source = Literal["camels_us", "nhm", "synthetic_network"]
+Source = Literal["camels_us", "merit", "nextgen", "nhm", "rapid", "synthetic_network"]
 
 UNITS_LAYOUT = Layout(shard_basins=1024, chunk_basins=64, chunk_days=365)
 """Measured: all days of some units, and some days of all units, both at a good speed."""
@@ -93,7 +93,7 @@ class Data(Section):
                 " `synthetic_network: {}` has all defaults"
             )
         found = [name for name in ("synthetic", "synthetic_network") if getattr(self, name)]
-        if len(found) > 1 or (found and self.source == "nhm"):
+        if len(found) > 1 or (found and self.source not in ("camels_us", "synthetic_network")):
             raise ValueError(
                 f"{found[-1]}: expected nothing that generates the data of source {self.source}"
                 f" a second time, found {' and '.join(found)}; remove it"

@@ -4,7 +4,7 @@ from dmg.data.network.gauges import describe_matches, match_gauges, with_gauges
 from dmg.data.network.graph import accumulate, levels, outlets
 from dmg.data.network.model import Network
 from dmg.data.network.partition import Piece, pieces, subnetwork, units_of, upstream_of
-from dmg.data.network.sources import SOURCES, read_network, read_tables
+from dmg.data.network.sources import SOURCES, convert, describe, read_network, read_tables
 from dmg.data.network.synthetic import generate
 from dmg.data.network.tables import Tables, assemble
 from dmg.data.network.validate import Problems, find_problems
@@ -17,6 +17,8 @@ __all__ = [
     "Tables",
     "accumulate",
     "assemble",
+    "convert",
+    "describe",
     "describe_matches",
     "find_problems",
     "generate",

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import layouts
 import pandas as pd
 import pytest
+import river_layouts as layouts
 
 from dmg.data.archive import find_tree
 from dmg.data.network import (

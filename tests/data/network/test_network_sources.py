@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import layouts
 import numpy as np
 import pandas as pd
 import pytest
+import river_layouts as layouts
 
 from dmg.data.archive import find_tree
 from dmg.data.network import (
