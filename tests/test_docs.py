@@ -73,3 +73,12 @@ def test_a_model_given_as_a_differential_equation() -> None:
     names = run("ode.md")
     assert names["out"].fluxes["streamflow"].shape == (30, 2, 4)
     assert (names["k"].grad > 0).all()
+
+
+def test_routing_through_a_network() -> None:
+    names = run("routing.md")
+    discharge, balance = names["discharge"], names["balance"]
+    assert discharge.shape == (6, 4)
+    assert names["roughness"].grad[3] != 0
+    assert discharge[2:].sum() > 2 * discharge[:2].sum()
+    assert abs(balance.error) < 0.05 * balance.inflow

@@ -10,6 +10,7 @@ Shape legend: T time, B basins, K ordinates of the unit hydrograph.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,8 @@ HOURLY = {
     "route_b": Parameter(0.0, 0.5, "d", "time scale of the unit hydrograph, less half a step"),
 }
 """For steps shorter than a day."""
+
+LAG = Parameter(0.0, 2.0, "d", "time before the unit hydrograph begins")
 
 
 class Convolution(torch.autograd.Function):
@@ -75,25 +78,46 @@ class UnitHydrograph(nn.Module):
         K, number of ordinates [steps]; fixed, so that a stream does not depend on its length.
     dt
         Length of a step [d]. Below a day `PARAMETERS` has the bounds of hourly models.
+    lag
+        Whether a further parameter, `route_lag`, shifts the whole unit hydrograph: the way that
+        runoff of a unit takes to the gauge. A column may be a pair of a gauge and a unit.
     """
 
     PARAMETERS = PARAMETERS
 
-    def __init__(self, length: int = 15, dt: float = 1.0) -> None:
+    def __init__(self, length: int = 15, dt: float = 1.0, lag: bool = False) -> None:
         super().__init__()
         self.length, self.dt = length, dt
         if dt < 1:
             self.PARAMETERS = HOURLY
+        if lag:
+            self.PARAMETERS = self.PARAMETERS | {"route_lag": LAG}
+            self.length += math.ceil(LAG.upper / dt) + 1  # no water is lost at the end
+        self._shape = length
 
     def ordinates(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """Weights `[K, B]` that sum to one over K, from `route_a`, `route_b` `[B]`.
 
-        Computed in log space: the factors that depend only on the parameters cancel.
+        Computed in log space: the factors that depend only on the parameters cancel. A lag of
+        whole and a part of steps takes the mean of two neighbours, by that part.
         """
         alpha, theta = parameters["route_a"] + 0.1, parameters["route_b"] + self.dt / 2
-        step = torch.arange(self.length, dtype=alpha.dtype, device=alpha.device).unsqueeze(-1)
+        step = torch.arange(self._shape, dtype=alpha.dtype, device=alpha.device).unsqueeze(-1)
         t = (step + 0.5) * self.dt
-        return torch.softmax((alpha - 1) * t.log() - t / theta, dim=0)
+        weights = torch.softmax((alpha - 1) * t.log() - t / theta, dim=0)
+        if "route_lag" not in self.PARAMETERS:
+            return weights
+        return self._later(weights, parameters["route_lag"] / self.dt)
+
+    def _later(self, weights: Tensor, lag: Tensor) -> Tensor:
+        """Weights `lag` steps later, `[K, B]`."""
+        whole = lag.detach().floor()
+        part = lag - whole
+        padded = torch.nn.functional.pad(weights, (0, 0, 1, self.length - self._shape))
+        rows = torch.arange(self.length, device=lag.device).unsqueeze(-1) - whole.long()
+        earlier = padded.gather(0, rows.clamp(min=0).expand(-1, weights.shape[1]))
+        now = padded.gather(0, (rows + 1).clamp(min=0).expand(-1, weights.shape[1]))
+        return (1 - part) * now + part * earlier
 
     def forward(
         self, runoff: Tensor, parameters: Mapping[str, Tensor], state: Tensor | None = None
