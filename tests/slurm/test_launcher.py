@@ -1,11 +1,25 @@
 """One job for one run, whoever asks for it, whatever happens to those who asked."""
 
+import json
 import re
+import shlex
 import signal
+import sys
 from pathlib import Path
 
 import pytest
-from slurm.jobs import Launcher, assert_as_undisturbed, job_id, jobs_of, slurm, state, wait_for
+from slurm.jobs import (
+    Launcher,
+    asked,
+    assert_as_undisturbed,
+    job_id,
+    jobs_of,
+    slurm,
+    state,
+    wait_for,
+)
+
+from slurm import jobs
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SLOW = {"delay": 0.1, "epochs": 4}
@@ -60,6 +74,20 @@ def test_two_launchers_race_for_one_job(tmp_path: Path) -> None:
         launcher.ends()
     assert len(jobs_of(run)) == 1
     assert sum("waiting for the launcher at work" in launcher.text for launcher in launchers) == 1
+
+
+def test_launcher_within_a_job(tmp_path: Path) -> None:
+    """Where the head node may not run anything: what the outer job was given is not inherited."""
+    run, log = tmp_path / "run", tmp_path / "outer.txt"
+    run.mkdir()
+    command = [sys.executable, jobs.__file__, str(run), json.dumps({"processes": 2, "epochs": 2})]
+    wrapped = f"--wrap={shlex.join([*command, 'nodes=2'])}"
+    outer = slurm("sbatch", "--parsable", "-n1", "--mem=1000", f"--output={log}", wrapped)
+    wait_for(lambda: state(outer) not in ("PENDING", "RUNNING"), "the outer job", log.read_text)
+    assert state(outer) == "COMPLETED", log.read_text()
+    (inner,) = jobs_of(run)
+    assert asked("AllocNodes", inner) == "2"
+    assert_as_undisturbed(run, processes=2, epochs=2)
 
 
 def test_a_finished_run_submits_nothing(tmp_path: Path) -> None:
