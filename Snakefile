@@ -17,4 +17,5 @@ include: "workflow/rules/evaluate.smk"
 rule all:
     default_target: True
     input:
-        expand("{results}/{experiment}/report.html", results=R, experiment=EXPERIMENTS),
+        expand("{results}/{experiment}/report.html", results=R, experiment=RUN.experiments),
+        expand("{results}/{ensemble}/summary.csv", results=R, ensemble=ENSEMBLES),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dmg.config import Experiment, digest, resolved
+from dmg.config import Ensemble, Experiment, digest, resolved
 
 
 def synthetic(experiment: Experiment, out: Path) -> None:
@@ -139,6 +139,30 @@ def score(
     summarise(out, summary)
 
 
+def baselines(experiment: Experiment, preprocess: Path, folder: Path, out: Path) -> None:
+    """Write the experiment's baselines into `folder` and their scores to `out`."""
+    from dmg.baselines import score_baselines
+
+    settings = experiment.evaluate
+    if not settings.baselines:
+        raise ValueError("evaluate.baselines: expected one baseline at least, found none")
+    score_baselines(settings.baselines, preprocess, folder, out, metrics=settings.metrics)
+
+
+def ensemble(settings: Ensemble, predictions: Sequence[Path], out: Path, summary: Path) -> None:
+    """Score the members of an ensemble and the mean of their flows."""
+    from dmg.data.basins import read_basins
+    from dmg.score.ensemble import score_ensemble
+
+    found = list(dict.fromkeys(path.parents[2].name for path in predictions))
+    if sorted(found) != sorted(settings.members):
+        raise ValueError(
+            f"ensemble: expected predictions of {list(settings.members)}, found those of {found}"
+        )
+    basins = read_basins(settings.basins) if settings.basins else None
+    score_ensemble(predictions, out, summary, metrics=settings.metrics, basins=basins)
+
+
 def report(
     experiment: Experiment,
     name: str,
@@ -147,9 +171,9 @@ def report(
     store: Path,
     preprocess: Path,
     scores: Path,
-    summary: Path,
     runs: Sequence[Path],
     truth: Path | None,
+    baselines: Path | None,
 ) -> None:
     """Write the page of an experiment."""
     from dmg.report import report as write_report
@@ -162,7 +186,7 @@ def report(
         store=store,
         preprocess=preprocess,
         scores=scores,
-        summary=summary,
         runs=runs,
         truth=truth,
+        baselines=baselines,
     )

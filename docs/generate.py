@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from dmg.config import Experiment, Run
+from dmg.config import Ensemble, Experiment, Run
 from dmg.config.registry import process_models
 from dmg.describe import PARAMETER_HEAD, Row, model, models, parameters, schema_json, settings
 from dmg.phy import MODELS
@@ -25,7 +25,11 @@ def table(head: Row, rows: list[Row]) -> str:
 
 def configuration_page() -> str:
     parts = [HEAD, (ROOT / "docs/configuration.head.md").read_text(encoding="utf-8")]
-    for title, schema in (("config/config.yaml", Run), ("An experiment file", Experiment)):
+    for title, schema in (
+        ("config/config.yaml", Run),
+        ("An experiment file", Experiment),
+        ("An ensemble file", Ensemble),
+    ):
         parts.append(f"\n## {title}\n")
         for key, text, rows in settings(schema):
             heading = f"\n### `{key}`\n" if key else ""

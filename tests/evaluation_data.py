@@ -40,6 +40,14 @@ class Files:
         return self.root / "made" / "summary.csv"
 
     @property
+    def folder(self):
+        return self.root / "made" / "baselines"
+
+    @property
+    def baselines(self):
+        return self.root / "made" / "baselines.csv"
+
+    @property
     def predictions(self):
         return [run / "predictions.zarr" for run in self.runs]
 

@@ -10,10 +10,11 @@ import pytest
 from evaluation_data import edit, make
 
 from dmg import plots
+from dmg.baselines import BASELINES, score_baselines
 from dmg.report import report
 from dmg.report.evidence import chosen_basins, read_log, telling_window
 from dmg.report.tables import shown
-from dmg.score import score, summarise
+from dmg.score import read_scores, score, summary_of
 
 METRICS = ["nse", "kge", "pbias", "rmse", "peak_timing"]
 SETTINGS = {
@@ -54,7 +55,7 @@ class Page(HTMLParser):
 
 def write_scores(files, metrics=METRICS):
     score(files.predictions, files.preprocess, files.scores, metrics=metrics, model="hbv_1_0")
-    summarise(files.scores, files.summary)
+    score_baselines(BASELINES, files.preprocess, files.folder, files.baselines, metrics=metrics)
 
 
 def write_report(files, **options):
@@ -66,7 +67,7 @@ def write_report(files, **options):
         "store": files.store,
         "preprocess": files.preprocess,
         "scores": files.scores,
-        "summary": files.summary,
+        "baselines": files.baselines,
         "runs": files.runs,
         "truth": files.truth,
     }
@@ -112,7 +113,7 @@ def test_page_loads_nothing_from_outside(html):
 
 def test_summary_names_the_headline(html, files):
     text = Page(html).text()
-    median = pd.read_csv(files.summary).set_index("metric").loc["nse", "median"]
+    median = summary_of(read_scores(files.scores)).set_index("metric").loc["nse", "median"]
     assert f"a median NSE of {shown(median)} over 12 test basins" in text
     assert "on the days 1992-09-30 to 1994-09-29" in text
     assert "9 of them were seen in training, on other days" in text
@@ -223,7 +224,7 @@ def refused(files, message, **options):
     ("missing", "message"),
     [
         ("made/scores.csv", "scores.csv: no such table; run the stage"),
-        ("made/summary.csv", "summary.csv: no such table; run the stage"),
+        ("made/baselines.csv", "baselines.csv: no such table; run the stage"),
         ("made/all/seed0/metrics.jsonl", "metrics.jsonl: no such training log; train first"),
         ("raw/made/truth/parameters.csv", "parameters.csv: no such file; generate"),
         ("raw/made/truth/streamflow.csv", "streamflow.csv: no such file; generate"),

@@ -120,7 +120,7 @@ def test_each_day_apart_is_for_networks_that_give_the_flow() -> None:
 @pytest.mark.parametrize("rates", [{1: 0.1}, {3: 0.0}, {}])
 def test_listed_learning_rates_begin_after_the_first_epoch(rates: dict[int, float]) -> None:
     schedule = {"name": "listed", "learning_rates": rates}
-    with pytest.raises(ValueError, match="learning_rates"):
+    with pytest.raises(ValueError, match=r"learning.rates"):
         experiment(train=TRAIN | {"schedule": schedule})
 
 

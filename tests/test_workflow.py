@@ -53,7 +53,7 @@ def planned(result: Result) -> dict[str, int]:
 
 def edit(path: Path, *keys: str, value: Any) -> None:
     """Set one key of a YAML file."""
-    content = yaml.safe_load(path.read_text())
+    content = yaml.safe_load(path.read_text()) if path.exists() else {}
     section = content
     for key in keys[:-1]:
         section = section.setdefault(key, {})
@@ -130,6 +130,21 @@ def test_folds_and_seeds_are_trained_one_by_one(tmp_path: Path) -> None:
     result = snakemake(tmp_path, "-n")
     assert planned(result)["train"] == 6
     assert "results/tiny/fold03/seed7/model.pt" in result.stdout
+
+
+def test_an_ensemble_scores_all_runs_of_its_members(tmp_path: Path) -> None:
+    folder = tiny_project(tmp_path)
+    experiments = folder / "config/experiments"
+    shutil.copy(experiments / "tiny.yaml", experiments / "other.yaml")
+    edit(experiments / "other.yaml", "train", "seeds", value=[0, 1])
+    (folder / "config/ensembles").mkdir()
+    edit(folder / "config/ensembles/both.yaml", "members", value=["tiny", "other"])
+    jobs = planned(snakemake(folder, "-n", "--config", "ensembles=[both]", "experiments=[]"))
+    assert jobs["train"] == jobs["predict"] == 3
+    assert jobs["ensemble"] == 1
+    assert "report" not in jobs
+    result = snakemake(folder, "-n", "--config", "ensembles=[non]")
+    assert "ensembles: no file config/ensembles/non.yaml; there are: both" in result.stderr
 
 
 def test_part_count_and_folders_come_from_the_command_line(tmp_path: Path) -> None:
@@ -284,9 +299,16 @@ def test_a_finished_run_has_nothing_to_do_even_after_a_touch(finished: Path) -> 
     assert planned(snakemake(finished, "-n")) == {}
 
 
-def test_changed_metrics_rerun_score_and_report_only(finished: Path) -> None:
+def test_changed_metrics_rerun_scores_and_report_only(finished: Path) -> None:
     with changed(finished, "evaluate", "metrics", value=["nse"]):
-        assert set(planned(snakemake(finished, "-n"))) == {"score", "report", "all"}
+        assert set(planned(snakemake(finished, "-n"))) == {"score", "baselines", "report", "all"}
+
+
+def test_changed_baselines_rerun_no_score(finished: Path) -> None:
+    with changed(finished, "evaluate", "baselines", value=["climatology_median"]):
+        assert set(planned(snakemake(finished, "-n"))) == {"baselines", "report", "all"}
+    with changed(finished, "evaluate", "baselines", value=[]):
+        assert set(planned(snakemake(finished, "-n"))) == {"report", "all"}
 
 
 def test_changed_training_reruns_what_follows_it(finished: Path) -> None:

@@ -65,24 +65,41 @@ def experiment_file(name: str) -> str:
     return f"config/experiments/{name}.yaml"
 
 
-def load_all() -> tuple[dmg.config.Run, dict[str, dmg.config.Experiment]]:
-    """The run and its experiments, or one line that says what is wrong."""
+def ensemble_file(wildcards) -> str:
+    return f"config/ensembles/{wildcards.ensemble}.yaml"
+
+
+def load_all():
+    """The run, its experiments and its ensembles, or one line that says what is wrong."""
     try:
         run = dmg.config.parse(dmg.config.Run, config, "config/config.yaml")
-        for name in run.experiments:
-            if name in RESERVED or not Path(experiment_file(name)).is_file():
-                known = ", ".join(sorted(p.stem for p in Path("config/experiments").glob("*.yaml")))
-                raise ValueError(
-                    f"experiments: no file {experiment_file(name)}; there are: {known}"
-                )
-        experiments = {
-            name: dmg.config.load_experiment(experiment_file(name)) for name in run.experiments
+        ensembles = {
+            name: dmg.config.parse(dmg.config.Ensemble, dmg.config.read_yaml(path), path)
+            for name, path in files("ensembles", run.ensembles)
         }
+        members = [name for ensemble in ensembles.values() for name in ensemble.members]
+        experiments = {
+            name: dmg.config.load_experiment(path)
+            for name, path in files("experiments", dict.fromkeys([*run.experiments, *members]))
+        }
+        both = sorted(set(ensembles) & set(experiments))
+        if both:
+            raise ValueError(f"ensembles: {both} are experiments too; rename one of them")
         check_shared(experiments, "store_name", EXTRACTION, "store")
         check_shared(experiments, "dataset", ("synthetic", "synthetic_network"), "dataset")
     except ValueError as error:
         raise SystemExit(f"dmg: error: {error}") from None
-    return run, experiments
+    return run, experiments, ensembles
+
+
+def files(kind: str, names):
+    """Each name with its file; an unknown name is an error."""
+    for name in names:
+        path = f"config/{kind}/{name}.yaml"
+        if name in RESERVED or not Path(path).is_file():
+            known = ", ".join(sorted(p.stem for p in Path(f"config/{kind}").glob("*.yaml")))
+            raise ValueError(f"{kind}: no file {path}; there are: {known}")
+        yield name, path
 
 
 def check_shared(experiments: dict, shared: str, settings: tuple[str, ...], key: str) -> None:
@@ -98,13 +115,14 @@ def check_shared(experiments: dict, shared: str, settings: tuple[str, ...], key:
                 )
 
 
-RUN, EXPERIMENTS = load_all()
+RUN, EXPERIMENTS, ENSEMBLES = load_all()
 R = str(RUN.results_dir)
 DATA_ROOT = os.environ.get("DMG_DATA_ROOT") or str(RUN.data_root)
 
 
 wildcard_constraints:
     experiment="|".join(EXPERIMENTS),
+    ensemble="|".join(ENSEMBLES) or "none",
     store="|".join(sorted({e.data.store_name for e in EXPERIMENTS.values()})),
     dataset="|".join(sorted({e.data.dataset for e in EXPERIMENTS.values()})),
     fold="all|fold[0-9]+",
@@ -195,11 +213,26 @@ def folds(experiment: str) -> list[str]:
     return EXPERIMENTS[experiment].data.split.fold_names
 
 
+def baselines(wildcards) -> list[str]:
+    """Scores of baselines, where the experiment has some."""
+    wanted = EXPERIMENTS[wildcards.experiment].evaluate.baselines
+    return [f"{R}/{wildcards.experiment}/baselines.csv"] if wanted else []
+
+
+def predictions_of_members(wildcards) -> list[str]:
+    members = ENSEMBLES[wildcards.ensemble].members
+    return [f"{run}/predictions.zarr" for member in members for run in runs_of(member)]
+
+
 def runs(wildcards) -> list[str]:
     """Folders of all trained models of the experiment."""
-    seeds = EXPERIMENTS[wildcards.experiment].train.seeds
-    names = [(fold, f"seed{seed}") for fold in folds(wildcards.experiment) for seed in seeds]
-    return [f"{R}/{wildcards.experiment}/{fold}/{seed}" for fold, seed in names]
+    return runs_of(wildcards.experiment)
+
+
+def runs_of(experiment: str) -> list[str]:
+    seeds = EXPERIMENTS[experiment].train.seeds
+    names = [(fold, f"seed{seed}") for fold in folds(experiment) for seed in seeds]
+    return [f"{R}/{experiment}/{fold}/{seed}" for fold, seed in names]
 
 
 def of_runs(name: str):

@@ -132,15 +132,43 @@ def score(
 
 
 @app.command()
+def baselines(
+    config: Config,
+    preprocess: Preprocessed,
+    folder: Annotated[Path, typer.Option(help="Folder of the baselines' predictions.")],
+    out: Out,
+) -> None:
+    """Predict from observed flow alone (climatology, persistence), and score it."""
+    from dmg.config import load_experiment
+    from dmg.verbs import baselines
+
+    baselines(load_experiment(config), preprocess, folder, out)
+
+
+@app.command()
+def ensemble(
+    config: Annotated[Path, typer.Option(help="Ensemble file (YAML).")],
+    out: Out,
+    summary: Annotated[Path, typer.Option(help="File of medians and quartiles (CSV).")],
+    predictions: Annotated[list[Path], typer.Argument(help="Predictions of all members.")],
+) -> None:
+    """Score several experiments and the mean of their flows."""
+    from dmg.config import Ensemble, parse, read_yaml
+    from dmg.verbs import ensemble
+
+    ensemble(parse(Ensemble, read_yaml(config), str(config)), predictions, out, summary)
+
+
+@app.command()
 def report(
     config: Config,
     store: Store,
     preprocess: Preprocessed,
     scores: Annotated[Path, typer.Option(help="Scores of each basin (CSV).")],
-    summary: Annotated[Path, typer.Option(help="Medians and quartiles (CSV).")],
     out: Out,
     runs: Annotated[list[Path], typer.Argument(help="Run folders of each fold and seed.")],
     truth: Annotated[Path | None, typer.Option(help="Known truth of a twin experiment.")] = None,
+    baselines: Annotated[Path | None, typer.Option(help="Scores of baselines (CSV).")] = None,
 ) -> None:
     """Write one self-contained page about an experiment."""
     from dmg.config import load_experiment
@@ -153,9 +181,9 @@ def report(
         store=store,
         preprocess=preprocess,
         scores=scores,
-        summary=summary,
         runs=runs,
         truth=truth,
+        baselines=baselines,
     )
 
 

@@ -9,7 +9,7 @@ imports neither torch nor numpy, so that a workflow starts at once.
 from dmg.config.base import Period, Section
 from dmg.config.data import Data, Product, Synthetic
 from dmg.config.evaluate import Evaluate, Metric
-from dmg.config.files import Experiment, Run
+from dmg.config.files import Ensemble, Experiment, Run
 from dmg.config.forcing import (
     Forcing,
     ForcingVariable,
@@ -71,6 +71,7 @@ __all__ = [
     "Data",
     "EaLstm",
     "Encoder",
+    "Ensemble",
     "Evaluate",
     "Experiment",
     "ExtremesSplit",

@@ -13,6 +13,8 @@ Metric = Literal[
     "fhv", "flv", "flv_log", "fms", "rmse_low", "rmse_mid", "rmse_high", "peak_timing",
 ]  # fmt: skip
 
+Baseline = Literal["climatology", "climatology_median", "persistence"]
+
 
 class Evaluate(Section):
     """Prediction, scores and report."""
@@ -22,6 +24,11 @@ class Evaluate(Section):
          "fms", "peak_timing"),
         description="Metrics of each basin",
     )  # fmt: skip
+    baselines: tuple[Baseline, ...] = Field(
+        ("climatology", "persistence"),
+        description="Predictions read off observed flow, scored beside the model: of the day of the"
+        " year in training, or of the day before (which sees the test observations)",
+    )
     outputs: tuple[str, ...] = Field(
         ("streamflow",), description="Simulated fluxes written by the prediction"
     )

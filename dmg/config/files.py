@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dmg.config.base import Section
 from dmg.config.data import Data
-from dmg.config.evaluate import Evaluate
+from dmg.config.evaluate import Evaluate, Metric
 from dmg.config.model import Model
 from dmg.config.train import Train
 
@@ -51,10 +51,33 @@ class Experiment(Section):
         return self
 
 
+class Ensemble(Section):
+    """The mean flow of several experiments, which test the same basins on the same days."""
+
+    members: tuple[str, ...] = Field(
+        min_length=2, description="Names in config/experiments/; each is the mean of its seeds"
+    )
+    basins: Path | None = Field(
+        None, description="Text file of the basins to score, one id a line; none: all, if the same"
+    )
+    metrics: tuple[Metric, ...] = Field(
+        Evaluate().metrics, description="Metrics of each basin, of members and ensemble"
+    )
+
+    @field_validator("members")
+    @classmethod
+    def _once(cls, members: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in members if members.count(name) > 1})
+        if twice:
+            raise ValueError(f"expected each experiment once, found {twice} more than once")
+        return members
+
+
 class Run(Section):
     """Which experiments to run, and where files lie."""
 
     experiments: tuple[str, ...] = Field(("demo",), description="Names in config/experiments/")
+    ensembles: tuple[str, ...] = Field((), description="Names in config/ensembles/")
     data_root: Path = Field(
         Path("data/raw"), description="Folder of raw datasets (DMG_DATA_ROOT goes first)"
     )

@@ -23,11 +23,12 @@ from dmg.report.evidence import (
     hydrograph_of,
     period_of,
     precipitation_of,
+    read_baselines,
     read_log,
 )
 from dmg.report.render import Picture, duration, picture, render
 from dmg.report.twin import recovered_flow, recovered_parameters
-from dmg.score.files import FlowFile, Run, open_runs, read_splits, read_summary, rows_of
+from dmg.score.files import FlowFile, Run, open_runs, read_splits, rows_of
 
 
 class Section(NamedTuple):
@@ -49,6 +50,7 @@ class Evidence(NamedTuple):
     logs: dict[str, pd.DataFrame]  # by run
     observed: FlowFile
     store: Path
+    baselines: dict[str, pd.DataFrame]  # scores by name
 
 
 def report(
@@ -60,9 +62,9 @@ def report(
     store: Path,
     preprocess: Path,
     scores: Path,
-    summary: Path,
     runs: Sequence[Path],
     truth: Path | None = None,
+    baselines: Path | None = None,
 ) -> None:
     """Write the report of an experiment as one HTML file without links to other files.
 
@@ -80,12 +82,14 @@ def report(
         Store of the dataset: coordinates, precipitation, provenance.
     preprocess
         Folder with `splits.csv` and `derived.zarr`.
-    scores, summary
-        Tables written by `dmg.score`.
+    scores
+        Table written by `dmg.score`.
     runs
         Folders `<fold>/<seed>` with `predictions.zarr` and `metrics.jsonl`.
     truth
         Folder with `parameters.csv` and `streamflow.csv` of a synthetic dataset.
+    baselines
+        Scores written by `dmg.baselines`, to be shown beside those of the model.
     """
     splits = read_splits(preprocess / "splits.csv")
     table = grouped_scores(scores, splits)
@@ -98,8 +102,9 @@ def report(
         {f"{r.fold}, {r.seed}": read_log(r.flow.path.parent / "metrics.jsonl") for r in opened},
         FlowFile(preprocess / "derived.zarr"),
         store,
+        read_baselines(baselines) if baselines else {},
     )
-    content = _contents(evidence, read_summary(summary), settings, digest)
+    content = _contents(evidence, settings, digest)
     sections = [_skill(evidence), _hydrographs(evidence)]
     sections += [_twin(evidence, truth)] if truth is not None else []
     sections += [_training(evidence)]
@@ -109,9 +114,7 @@ def report(
         temporary.write_text(page, encoding="utf-8")
 
 
-def _contents(
-    evidence: Evidence, summary: pd.DataFrame, settings: Mapping[str, Any], digest: str
-) -> dict[str, Any]:
+def _contents(evidence: Evidence, settings: Mapping[str, Any], digest: str) -> dict[str, Any]:
     """Everything on the page that is not a figure."""
     table, runs = evidence.table, evidence.runs
     metrics = [m for m in table.columns if m in METRICS]
@@ -125,7 +128,8 @@ def _contents(
         "lead": tables.lead_of(table, headline[0], test, train),
         "tiles": tables.tiles_of(table, evidence.efficiencies or metrics, runs),
         "groups": groups,
-        "metrics": tables.metric_rows(summary, table, groups),
+        "metrics": tables.metric_rows(table, groups, evidence.baselines),
+        "baselines": list(evidence.baselines),
         "columns": columns,
         "basins": basins,
         "settings": tables.setting_rows(settings),
@@ -139,7 +143,11 @@ def _skill(e: Evidence) -> Section:
     names = [name for name in e.efficiencies if name in ("nse", "kge")] or e.efficiencies[:2]
     figures = []
     if names:
-        panels = {METRICS[n].label: by_group(e.table, n) for n in names}
+        panels = {
+            METRICS[n].label: by_group(e.table, n)
+            | {b: scores[n].to_numpy(float) for b, scores in e.baselines.items()}
+            for n in names
+        }
         labels = " and ".join(panels)
         figures.append(
             picture(

@@ -56,6 +56,12 @@ def by_group(table: pd.DataFrame, column: str) -> dict[str, Array]:
     return {group: values for group, values in found.items() if values.size}
 
 
+def read_baselines(path: Path) -> dict[str, pd.DataFrame]:
+    """Scores of baselines by the name that a reader sees."""
+    table = read_scores(path)
+    return {str(n).replace("_", " "): t for n, t in table.groupby("model", sort=False)}
+
+
 def period_of(splits: pd.DataFrame, role: str) -> str:
     """First and last day of a role over all basins, as text."""
     rows = splits[splits["role"] == role]

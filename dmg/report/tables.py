@@ -15,6 +15,7 @@ from dmg.config import flat
 from dmg.metrics import METRICS
 from dmg.plots import unit_text
 from dmg.report.evidence import HELD_OUT, TRAINED, attributes_of, by_group
+from dmg.score import summary_of
 from dmg.score.files import Run, open_zarr
 
 
@@ -53,13 +54,19 @@ def shown(value: float, unit: str = "1") -> str:
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
 
 
-def metric_rows(summary: pd.DataFrame, table: pd.DataFrame, groups: Sequence[str]) -> list[Any]:
-    """Rows of the table of metrics, with the median of each group of basins."""
+def metric_rows(
+    table: pd.DataFrame,
+    groups: Sequence[str],
+    baselines: Mapping[str, pd.DataFrame],
+) -> list[Any]:
+    """Rows of the table of metrics, with the median of each group of basins and each baseline."""
     rows = []
-    for row in summary.to_dict("records"):
+    for row in summary_of(table).to_dict("records"):
         metric = METRICS[str(row["metric"])]
         values = by_group(table, str(row["metric"]))
         medians = [float(pd.Series(values[group]).median()) for group in groups]
+        known = str(row["metric"])
+        others = [float(t[known].median()) if known in t else math.nan for t in baselines.values()]
         numbers = {
             key: shown(float(row[key]), metric.unit) for key in ("median", "mean", "q25", "q75")
         }
@@ -71,7 +78,7 @@ def metric_rows(summary: pd.DataFrame, table: pd.DataFrame, groups: Sequence[str
                 "perfect": f"{metric.perfect:g}",
                 "meaning": metric.meaning,
                 "failed": int(row["failed"]),
-                "groups": [shown(median, metric.unit) for median in medians],
+                "groups": [shown(median, metric.unit) for median in (*medians, *others)],
             }
         )
     return rows

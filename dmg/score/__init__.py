@@ -30,6 +30,27 @@ def score(
     role: str = "test",
     block_basins: int = 64,
 ) -> None:
+    """Write the scores of runs as CSV, see `scores_of`."""
+    table = scores_of(
+        predictions,
+        preprocess,
+        metrics=metrics,
+        model=model,
+        role=role,
+        block_basins=block_basins,
+    )
+    write_table(table, out)
+
+
+def scores_of(
+    predictions: Sequence[Path],
+    preprocess: Path,
+    *,
+    metrics: Sequence[str],
+    model: str,
+    role: str = "test",
+    block_basins: int = 64,
+) -> pd.DataFrame:
     """Score runs and, with two seeds or more, the mean of their simulated flows.
 
     Parameters
@@ -38,8 +59,6 @@ def score(
         Stores `<fold>/<seed>/predictions.zarr` with `streamflow` [mm d-1].
     preprocess
         Folder with the observed flow (`derived.zarr`) and `splits.csv`.
-    out
-        Table to write: basin_id, fold, seed, period, model, a column per metric, reason.
     metrics
         Keys of `dmg.metrics.METRICS`.
     model
@@ -48,6 +67,11 @@ def score(
         Which basins and days of `splits.csv` are scored.
     block_basins
         Basins in memory at once.
+
+    Returns
+    -------
+    DataFrame
+        basin_id, fold, seed, period, model, a column per metric, reason.
     """
     splits = read_splits(preprocess / "splits.csv")
     observed = FlowFile(preprocess / "derived.zarr")
@@ -58,6 +82,11 @@ def score(
     table = pd.concat(tables, ignore_index=True)
     table.insert(3, "period", role)
     table.insert(4, "model", model)
+    return table
+
+
+def write_table(table: pd.DataFrame, out: Path) -> None:
+    """Write a table of scores as CSV."""
     with atomic(out) as temporary:
         table.to_csv(temporary, index=False, float_format="%.8g")
 
@@ -69,8 +98,7 @@ def summarise(scores: Path, out: Path) -> None:
     `failed` those whose metric is undefined.
     """
     table = headline(read_scores(scores))
-    with atomic(out) as temporary:
-        summary_of(table).to_csv(temporary, index=False, float_format="%.8g")
+    write_table(summary_of(table), out)
 
 
 def summary_of(table: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +136,7 @@ def _score_fold(
     tables: dict[str, list[pd.DataFrame]] = {}
     for block in blocks:
         for seed, sim, obs in _series(runs, observed, block):
-            table = _score_block(sim, obs, metrics)
+            table = score_block(sim, obs, metrics)
             table.insert(0, "basin_id", block["basin_id"].to_numpy())
             table.insert(1, "fold", runs[0].fold)
             table.insert(2, "seed", seed)
@@ -120,11 +148,7 @@ def _series(
     runs: list[Run], observed: FlowFile, rows: pd.DataFrame
 ) -> Iterator[tuple[str, Array, Array]]:
     """Yield simulated and observed flow `[B, T]` by seed, observed NaN outside the period."""
-    basins = list(rows["basin_id"])
-    days = pd.date_range(rows["start"].min(), rows["end"].max())
-    starts, ends = (pd.to_datetime(rows[c]).to_numpy()[:, None] for c in ("start", "end"))
-    inside = (days.to_numpy() >= starts) & (days.to_numpy() <= ends)
-    obs = np.where(inside, observed.read(basins, days), np.nan)
+    basins, days, obs = read_observed(observed, rows)
     total = np.zeros_like(obs)
     for run in runs:
         sim = run.flow.read(basins, days)
@@ -134,7 +158,19 @@ def _series(
         yield ENSEMBLE, total / len(runs), obs
 
 
-def _score_block(sim: Array, obs: Array, metrics: Sequence[str]) -> pd.DataFrame:
+def read_observed(
+    observed: FlowFile, rows: pd.DataFrame
+) -> tuple[list[str], pd.DatetimeIndex, Array]:
+    """Basins and days of rows of a split, and the flow `[B, T]`, NaN outside a basin's period."""
+    basins = list(rows["basin_id"])
+    days = pd.date_range(rows["start"].min(), rows["end"].max())
+    starts, ends = (pd.to_datetime(rows[c]).to_numpy()[:, None] for c in ("start", "end"))
+    inside = (days.to_numpy() >= starts) & (days.to_numpy() <= ends)
+    return basins, days, np.where(inside, observed.read(basins, days), np.nan)
+
+
+def score_block(sim: Array, obs: Array, metrics: Sequence[str]) -> pd.DataFrame:
+    """Metrics of simulated and observed flow `[B, T]`, a row per basin, and what is wrong."""
     table = pd.DataFrame(evaluate(sim, obs, metrics))
     known = [_reason(s, o) for s, o in zip(sim, obs, strict=True)]
     undefined = [", ".join(row.index[row.isna()]) for _, row in table.iterrows()]

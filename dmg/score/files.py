@@ -111,11 +111,6 @@ def read_scores(path: Path) -> pd.DataFrame:
     return table
 
 
-def read_summary(path: Path) -> pd.DataFrame:
-    """Read a summary as `summarise` wrote it, one row per metric."""
-    return _read_table(path, ["metric", "median", "mean", "q25", "q75", "basins", "failed"])
-
-
 def rows_of(splits: pd.DataFrame, fold: str, role: str) -> pd.DataFrame:
     """Rows of a fold and role; `ValueError` if there is none."""
     rows = splits[(splits["fold"] == fold) & (splits["role"] == role)]
