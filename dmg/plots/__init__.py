@@ -7,6 +7,7 @@ caller. Units stand on every axis, colours are told apart in grey and by colour-
 from dmg.plots.curves import Hydrograph, hydrograph, loss_curves
 from dmg.plots.maps import Panel, basin_map, parameter_maps
 from dmg.plots.recovery import Recovery, parameter_recovery
+from dmg.plots.rivers import Rivers, river_map
 from dmg.plots.skill import distributions
 from dmg.plots.style import Array, svg, unit_text
 
@@ -15,12 +16,14 @@ __all__ = [
     "Hydrograph",
     "Panel",
     "Recovery",
+    "Rivers",
     "basin_map",
     "distributions",
     "hydrograph",
     "loss_curves",
     "parameter_maps",
     "parameter_recovery",
+    "river_map",
     "svg",
     "unit_text",
 ]

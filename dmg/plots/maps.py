@@ -27,10 +27,10 @@ class Panel(NamedTuple):
 @styled
 def basin_map(longitude: Array, latitude: Array, values: Array, label: str) -> Figure:
     """Draw basins at their gauges, coloured by a score between 0 and 1; all arguments `[B]`."""
-    shape, _ = _extent(longitude, latitude)
+    shape, _ = extent(longitude, latitude)
     figure = Figure(figsize=(WIDTH, 0.5 + 0.78 * WIDTH * shape))
     ax = figure.subplots()
-    points = _gauges(ax, longitude, latitude, Panel(label, "1", values, 0, 1))
+    points = gauges_on(ax, longitude, latitude, Panel(label, "1", values, 0, 1))
     ax.set(xlabel="Longitude", ylabel="Latitude")
     bar = figure.colorbar(points, ax=ax, shrink=0.75, pad=0.02, extend="min")
     bar.set_label(f"{label} [1]")
@@ -44,11 +44,11 @@ def parameter_maps(
 ) -> Figure:
     """Draw one small map for each quantity, with its unit; the positions are `[B]`."""
     rows = -(-len(panels) // columns)
-    shape, _ = _extent(longitude, latitude)
+    shape, _ = extent(longitude, latitude)
     figure = Figure(figsize=(WIDTH, rows * (0.55 + 0.9 * WIDTH / columns * shape)))
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for ax, panel in zip(axes.flat, panels, strict=False):
-        points = _gauges(ax, longitude, latitude, panel, most=11)
+        points = gauges_on(ax, longitude, latitude, panel, most=11)
         ax.set_title(f"{panel.name} [{unit_text(panel.unit)}]", fontsize=8)
         ax.tick_params(labelsize=6)
         bar = figure.colorbar(
@@ -61,14 +61,14 @@ def parameter_maps(
     return figure
 
 
-def _gauges(
+def gauges_on(
     ax: Axes, longitude: Array, latitude: Array, panel: Panel, most: float = 60
 ) -> PathCollection:
     """Points at the gauges, low values on top, `most` square points large at the most."""
     values = panel.values
     shown = np.isfinite(longitude) & np.isfinite(latitude) & np.isfinite(values)
     order = np.flatnonzero(shown)[np.argsort(-values[shown])]
-    _, stretch = _extent(longitude, latitude)
+    _, stretch = extent(longitude, latitude)
     size = float(np.clip(3000 / max(len(order), 1), min(14, most / 2), most))
     points = ax.scatter(
         longitude[order],
@@ -82,16 +82,21 @@ def _gauges(
         linewidths=0.3 * min(1, most / 60 + 0.2),
         zorder=3,
     )
-    ax.set_aspect(stretch, adjustable="datalim")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(7 if most > 20 else 4, steps=[1, 2, 5, 10]))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _degrees(x, "E", "W")))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _degrees(y, "N", "S")))
+    label_degrees(ax, stretch, 7 if most > 20 else 4)
     ax.margins(0.06)
     return points
 
 
-def _extent(longitude: Array, latitude: Array) -> tuple[float, float]:
+def label_degrees(ax: Axes, stretch: float, ticks: int = 7) -> None:
+    """Write longitudes and latitudes at the axes; one of latitude is `stretch` times longer."""
+    ax.set_aspect(stretch, adjustable="datalim")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _degrees(x, "E", "W")))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _degrees(y, "N", "S")))
+
+
+def extent(longitude: Array, latitude: Array) -> tuple[float, float]:
     """Height over width of a map, and by how much a degree of latitude is longer on it."""
     known = np.isfinite(longitude) & np.isfinite(latitude)
     width, height = (np.ptp(x[known]) if known.any() else 1.0 for x in (longitude, latitude))

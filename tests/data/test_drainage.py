@@ -79,7 +79,7 @@ def test_weights_of_a_gauge_sum_to_one() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_walking_downstream(seed: int) -> None:
-    whole = generate(80, seed, units_per_reach=2, frac_gauged=0.3)
+    whole = generate(80, seed, units_per_reach=2, num_gauges=24)
     found = drainage(whole)
     for place, gauge in enumerate(whole.gauge_reach.tolist()):
         expected = [u for u, r in enumerate(whole.unit_reach) if passes(whole, int(r), gauge)]

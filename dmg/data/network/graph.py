@@ -63,6 +63,15 @@ def outlets(downstream: Index) -> Index:
     return np.asarray(pointer, np.int64)
 
 
+def first_below(downstream: Index, chosen: NDArray[np.bool_]) -> Index:
+    """Give the first chosen reach on each way down `[N]`, itself included; -1: there is none."""
+    here = np.arange(len(downstream) + 1)
+    pointer = np.where(np.append(chosen, True), here, _with_sink(downstream))
+    while not np.array_equal(ahead := pointer[pointer], pointer):
+        pointer = ahead
+    return np.where(pointer[:-1] == len(downstream), OUTLET, pointer[:-1])
+
+
 def levels(downstream: Index) -> Index:
     """Give the longest way from a headwater `[N]`: 0 for headwaters.
 

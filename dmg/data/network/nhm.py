@@ -11,7 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from dmg.data.network.tables import Tables, as_ids
+from dmg.data.network.validate import listed
 
+SINK = 9  # segment_type, hundreds aside: a river that ends on land
 ACRE = 0.0040468564224  # [km2]
 
 
@@ -30,7 +32,18 @@ def read_tables(tree: Path) -> Tables:
     )  # fmt: skip
     for table in (segments, units):
         table["area"] = table["area"].astype(float) * ACRE
-    return Tables(segments, units, gauges)
+    return Tables(segments, units, gauges, _sinks(folder, segments))
+
+
+def _sinks(folder: Path, segments: pd.DataFrame) -> list[str]:
+    """Say that the source lets closed basins flow on, the Great Basin into the Colorado."""
+    if not (folder / "segment_type.csv").is_file():
+        return []
+    sink = (_read(folder, "segment_type") % 100 == SINK) & (segments["downstream_id"] != "")
+    links = segments["reach_id"][sink] + " -> " + segments["downstream_id"][sink]
+    return listed(
+        links, "segments where rivers end (segment_type 9) flow on", "links are kept as delivered"
+    )
 
 
 def _columns(folder: Path, names: dict[str, str]) -> pd.DataFrame:

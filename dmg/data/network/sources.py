@@ -46,6 +46,7 @@ def convert(
     else:
         tables = read_tables(source, path)
         problems = find_problems(tables.reaches, tables.units, tables.gauges)
+        problems.notes[:0] = tables.notes
         if problems.errors:
             return problems, None
         network = assemble(tables)

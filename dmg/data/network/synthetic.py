@@ -16,7 +16,7 @@ from dmg.data.network.graph import OUTLET, Index, Real, accumulate, along_path, 
 from dmg.data.network.model import Network, Text
 
 LATITUDES, LONGITUDES = (27.0, 48.0), (-122.0, -70.0)
-KM_PER_DEGREE = 111.0
+METRES_PER_DEGREE = 111_200.0
 
 
 def generate(
@@ -117,16 +117,34 @@ def _meets(height: Index) -> Index:
 def _places(
     downstream: Index, length: Real, area: Real, rng: np.random.Generator
 ) -> tuple[Real, Real]:
-    """Sketch where reaches lie: rivers fan out upstream of outlets along a coast [degrees]."""
-    end = outlets(downstream)
+    """Sketch where reaches lie: rivers fan out upstream of their outlets [degrees]."""
+    heading = rng.uniform(-np.pi, np.pi, len(area))[outlets(downstream)]
+    heading += 1.3 * np.sin(along_path(downstream, _turns(downstream, area, rng)) / 1.3)
+    north = along_path(downstream, length * np.sin(heading)) / METRES_PER_DEGREE
+    east = along_path(downstream, length * np.cos(heading)) / (0.78 * METRES_PER_DEGREE)
+    sides = [
+        _fit(downstream, x, limits, rng) for x, limits in ((north, LATITUDES), (east, LONGITUDES))
+    ]
+    return sides[0], sides[1]
+
+
+def _turns(downstream: Index, area: Real, rng: np.random.Generator) -> Real:
+    """Turn of each river where it leaves the one it flows into: the larger one turns less [rad]."""
     inner = downstream != OUTLET
     share = np.where(inner, area / area[downstream], 1.0)
-    turn = rng.choice([-1.0, 1.0], len(area)) * (1 - share) * 1.2 * inner
-    bend = 1.3 * np.sin(along_path(downstream, turn) / 1.3)
-    heading = rng.uniform(-np.pi, np.pi, len(area))[end] + bend
-    east = along_path(downstream, length * np.cos(heading) / 1000)
-    north = along_path(downstream, length * np.sin(heading) / 1000)
-    shrink = min(1.0, 1500 / max(np.abs(east).max(), np.abs(north).max()))
-    latitude = rng.uniform(*LATITUDES, len(area))[end] + shrink * north / KM_PER_DEGREE
-    longitude = rng.uniform(*LONGITUDES, len(area))[end] + shrink * east / (0.78 * KM_PER_DEGREE)
-    return latitude.clip(*LATITUDES), longitude.clip(*LONGITUDES)
+    side = rng.choice([-1.0, 1.0], len(area))[downstream]  # of the larger of the two
+    return np.asarray(np.where(share > 0.5, side, -side) * 1.4 * (1 - share) * inner, np.float64)
+
+
+def _fit(
+    downstream: Index, place: Real, limits: tuple[float, float], rng: np.random.Generator
+) -> Real:
+    """Put each river where all of it lies within the limits; shrink all if one is too large."""
+    end, room = outlets(downstream), limits[1] - limits[0]
+    lowest, highest = np.zeros_like(place), np.zeros_like(place)
+    np.minimum.at(lowest, end, place)
+    np.maximum.at(highest, end, place)
+    shrink = min(1.0, 0.8 * room / (highest - lowest).max())
+    free = room - shrink * (highest - lowest)
+    start = limits[0] + free * rng.uniform(size=len(place)) - shrink * lowest
+    return np.asarray(start[end] + shrink * place, np.float64)

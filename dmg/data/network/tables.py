@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dmg.data.network.graph import OUTLET, Index, Real, accumulate, depth_first
+from dmg.data.network.graph import OUTLET, Index, Real, accumulate, depth_first, first_below
 from dmg.data.network.model import Network, Text
 from dmg.data.network.validate import find_problems
 
@@ -42,11 +42,14 @@ class Tables:
         longitude [degrees], elevation [m].
     gauges
         Columns gauge_id, reach_id (empty text: off the network); if known area [km2].
+    notes
+        What a user of this source should know, a line each.
     """
 
     reaches: pd.DataFrame
     units: pd.DataFrame = field(default_factory=lambda: _empty(UNIT))
     gauges: pd.DataFrame = field(default_factory=lambda: _empty(GAUGE))
+    notes: list[str] = field(default_factory=list)
 
 
 def assemble(tables: Tables) -> Network:
@@ -118,9 +121,7 @@ def _place(reaches: pd.DataFrame, downstream: Index, units: dict[str, Any], name
     total = _sum(units, len(reaches), units["unit_area"] * units[f"unit_{name}"])
     mean = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
     place = np.where(np.isnan(stated), mean, stated)
-    while (lost := np.isnan(place) & (downstream != OUTLET) & ~np.isnan(place[downstream])).any():
-        place[lost] = place[downstream[lost]]
-    return place
+    return np.append(place, np.nan)[first_below(downstream, ~np.isnan(place))]
 
 
 def _sum(units: dict[str, Any], num_reaches: int, values: Real) -> Real:

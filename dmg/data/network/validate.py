@@ -64,7 +64,7 @@ def contradictions(stated: pd.DataFrame, linked: pd.DataFrame) -> list[str]:
 
 def _duplicates(table: pd.DataFrame, kind: str) -> Iterator[str]:
     ids = table[f"{kind}_id"]
-    yield from _line(
+    yield from listed(
         ids[ids.duplicated()].drop_duplicates(), f"{kind} ids that occur twice", "give each its own"
     )
 
@@ -73,12 +73,12 @@ def _unknown(table: pd.DataFrame, kind: str, column: str, known: pd.Index) -> It
     lost = (table[column] != "") & ~table[column].isin(known)
     pairs = table[f"{kind}_id"][lost] + " -> " + table[column][lost]
     who = "reaches whose reach downstream" if kind == "reach" else "units whose reach"
-    yield from _line(pairs, f"{who} is not in the table", "add that reach, or name none")
+    yield from listed(pairs, f"{who} is not in the table", "add that reach, or name none")
 
 
 def _cycles(reaches: pd.DataFrame, known: pd.Index) -> Iterator[str]:
     downstream: Index = np.asarray(known.get_indexer(pd.Index(reaches["downstream_id"])), np.int64)
-    yield from _line(
+    yield from listed(
         reaches["reach_id"].iloc[on_cycles(downstream)],
         "reaches that flow in a circle",
         "let one of them leave it",
@@ -88,21 +88,21 @@ def _cycles(reaches: pd.DataFrame, known: pd.Index) -> Iterator[str]:
 def _bad_numbers(reaches: pd.DataFrame, units: pd.DataFrame) -> Iterator[str]:
     length, area = _numbers(reaches, "length"), _numbers(units, "area")
     do = "mend them at the source"
-    yield from _line(reaches["reach_id"][length < 0], "reaches of negative length", do)
-    yield from _line(units["unit_id"][~(area >= 0)], "units of negative or unknown area", do)
+    yield from listed(reaches["reach_id"][length < 0], "reaches of negative length", do)
+    yield from listed(units["unit_id"][~(area >= 0)], "units of negative or unknown area", do)
 
 
 def _odd_numbers(reaches: pd.DataFrame, units: pd.DataFrame) -> Iterator[str]:
     length, slope = _numbers(reaches, "length"), _numbers(reaches, "slope")
     area = _numbers(units, "area")
-    yield from _line(units["unit_id"][area == 0], "units of zero area", "they are left out")
-    yield from _line(
+    yield from listed(units["unit_id"][area == 0], "units of zero area", "they are left out")
+    yield from listed(
         reaches["reach_id"][length == 0], "reaches of zero length", "they delay nothing"
     )
-    yield from _line(
+    yield from listed(
         reaches["reach_id"][slope <= 0], "reaches that do not fall", "routing takes its least slope"
     )
-    yield from _line(
+    yield from listed(
         reaches["reach_id"][np.isnan(length) | np.isnan(slope)],
         "reaches of unknown length or slope",
         "no channel routing on them",
@@ -112,18 +112,20 @@ def _odd_numbers(reaches: pd.DataFrame, units: pd.DataFrame) -> Iterator[str]:
 def _off_the_network(units: pd.DataFrame, gauges: pd.DataFrame, known: pd.Index) -> Iterator[str]:
     fed = known.isin(units["reach_id"])
     lost = gauges["gauge_id"][~gauges["reach_id"].isin(known)]
-    yield from _line(units["unit_id"][units["reach_id"] == ""], "units off the network",
+    yield from listed(units["unit_id"][units["reach_id"] == ""], "units off the network",
                      "their runoff reaches no gauge")  # fmt: skip
     if len(units):
-        yield from _line(known[~fed].to_series(), "reaches without a unit of their own",
+        yield from listed(known[~fed].to_series(), "reaches without a unit of their own",
                          "they only carry what comes from upstream")  # fmt: skip
-    yield from _line(lost, "gauges off the network", "they are left out")
+    yield from listed(lost, "gauges off the network", "they are left out")
 
 
-def _line(ids: pd.Series[Any], what: str, do: str) -> Iterator[str]:
-    if len(ids):
-        shown = ", ".join(map(str, ids.iloc[:SHOWN])) + (", ..." if len(ids) > SHOWN else "")
-        yield f"{len(ids)} {what}: {shown}; {do}"
+def listed(ids: pd.Series[Any], what: str, do: str) -> list[str]:
+    """One line with the number of ids and the first of them; none if there are none."""
+    if not len(ids):
+        return []
+    shown = ", ".join(map(str, ids.iloc[:SHOWN])) + (", ..." if len(ids) > SHOWN else "")
+    return [f"{len(ids)} {what}: {shown}; {do}"]
 
 
 def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:

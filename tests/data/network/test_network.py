@@ -187,6 +187,8 @@ def test_generated_networks_look_like_rivers() -> None:
     upper, lower = network.area < 100, network.area > 10_000
     assert np.median(network.slope[upper]) > 3 * np.median(network.slope[lower])
     assert 0 < network.unit_elevation.min() < network.unit_elevation.max() < 5000
+    assert 27 <= network.latitude.min() < network.latitude.max() <= 48
+    assert -122 <= network.longitude.min() < network.longitude.max() <= -70
     assert network.num_gauges == 400
 
 

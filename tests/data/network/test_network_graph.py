@@ -1,5 +1,7 @@
 """Graph functions against walks reach by reach."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,6 +42,14 @@ def test_graph_functions_equal_walks(downstream: Index) -> None:
     assert graph.accumulate(downstream, values).tolist() == [values[a].sum() for a in above]
     longest = [max(paths[i].index(j) for i in a) for j, a in enumerate(above)]
     assert graph.levels(downstream).tolist() == longest
+
+
+@given(forests(), st.randoms())
+def test_the_first_chosen_reach_on_the_way_down(downstream: Index, random: Random) -> None:
+    chosen = np.array([random.random() < 0.3 for _ in downstream])
+    expected = [next((j for j in walk(downstream, i) if chosen[j]), -1)
+                for i in range(len(downstream))]  # fmt: skip
+    assert graph.first_below(downstream, chosen).tolist() == expected
 
 
 @given(forests())

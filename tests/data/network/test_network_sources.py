@@ -60,6 +60,15 @@ def test_gauges_and_units_off_the_network(layout: str, tmp_path: Path) -> None:
     assert (network.unit_reach == -1).sum() == 1
 
 
+def test_rivers_that_end_on_land_but_flow_on_are_noted(tmp_path: Path) -> None:
+    folder = layouts.write_nhm(tmp_path / "data")
+    (folder / "segment_type.csv").write_text("$id,segment_type\n1,0\n2,0\n3,109\n4,9\n5,9\n")
+    assert read_tables("nhm", folder).notes == [
+        "2 segments where rivers end (segment_type 9) flow on: 3 -> 5, 4 -> 5; links are kept as"
+        " delivered"
+    ]
+
+
 def test_ids_are_text_as_published(tmp_path: Path) -> None:
     merit = read_network("merit", layouts.write_merit_shapes(tmp_path / "merit"))
     assert set(merit.reach_id) == set(merit.unit_id) == {f"7400001{i}" for i in range(1, 6)}
