@@ -147,6 +147,35 @@ def test_another_observed_flow_is_refused(project):
         project.scored()
 
 
+def test_a_basin_may_be_tested_in_several_periods(project):
+    whole = project.scored()
+    for name in ("one", "two"):
+        cut_out(project, name, "01000035", "1993-01-01", "1993-07-01")
+    table = project.scored()
+    assert len(table) == len(whole)
+    assert not table["basin_id"][table["model"] == "one"].duplicated().any()
+    assert (values(table) != values(whole)).any()
+    others = [t[t["basin_id"] != "01000035"] for t in (table, whole)]
+    np.testing.assert_allclose(*(values(t, model="two") for t in others), rtol=1e-6)
+    np.testing.assert_allclose(
+        values(table, model="one"), values(project.own("one"), seed="ensemble"), rtol=1e-6
+    )
+    cut_out(project, "two", "01000070", "1993-01-01", "1993-07-01")
+    with pytest.raises(
+        ValueError, match=r"same test days .*1993-01-01, 1993-07-01\.\..* in two and"
+    ):
+        project.scored()
+
+
+def cut_out(project, name, basin, end, start):
+    """Test a basin until `end` and again from `start` on."""
+    path = project.root / f"results/{name}/preprocess/splits.csv"
+    splits = pd.read_csv(path, dtype=str)
+    row = splits[(splits["basin_id"] == basin) & (splits["role"] == "test")]
+    rest = splits.drop(row.index)
+    pd.concat([rest, row.assign(end=end), row.assign(start=start)]).to_csv(path, index=False)
+
+
 def test_one_experiment_is_no_ensemble(project):
     project.predictions = project.predictions[:2]
     with pytest.raises(ValueError, match="two experiments or more, found 1; name their stores"):

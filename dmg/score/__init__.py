@@ -132,12 +132,11 @@ def _score_fold(
     metrics: Sequence[str],
 ) -> list[pd.DataFrame]:
     """Tables of one fold, one per seed, basins in the order of the split."""
-    blocks = [rows[i : i + block_basins] for i in range(0, len(rows), block_basins)]
     tables: dict[str, list[pd.DataFrame]] = {}
-    for block in blocks:
+    for block in blocks_of(rows, block_basins):
         for seed, sim, obs in _series(runs, observed, block):
             table = score_block(sim, obs, metrics)
-            table.insert(0, "basin_id", block["basin_id"].to_numpy())
+            table.insert(0, "basin_id", block["basin_id"].unique())
             table.insert(1, "fold", runs[0].fold)
             table.insert(2, "seed", seed)
             tables.setdefault(seed, []).append(table)
@@ -158,14 +157,23 @@ def _series(
         yield ENSEMBLE, total / len(runs), obs
 
 
+def blocks_of(rows: pd.DataFrame, block_basins: int) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a split for so many basins at once; a basin may have several."""
+    place, _ = pd.factorize(rows["basin_id"])
+    for _, block in rows.groupby(place // block_basins):
+        yield block
+
+
 def read_observed(
     observed: FlowFile, rows: pd.DataFrame
 ) -> tuple[list[str], pd.DatetimeIndex, Array]:
-    """Basins and days of rows of a split, and the flow `[B, T]`, NaN outside a basin's period."""
-    basins = list(rows["basin_id"])
+    """Basins and days of rows of a split, and the flow `[B, T]`, NaN outside a basin's periods."""
+    places, names = pd.factorize(rows["basin_id"])
+    basins = [str(name) for name in names]
     days = pd.date_range(rows["start"].min(), rows["end"].max())
-    starts, ends = (pd.to_datetime(rows[c]).to_numpy()[:, None] for c in ("start", "end"))
-    inside = (days.to_numpy() >= starts) & (days.to_numpy() <= ends)
+    inside = np.zeros((len(basins), len(days)), dtype=bool)
+    for place, start, end in zip(places, rows["start"], rows["end"], strict=True):
+        inside[place, days.slice_indexer(start, end)] = True
     return basins, days, np.where(inside, observed.read(basins, days), np.nan)
 
 

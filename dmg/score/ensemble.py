@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from dmg.data.basins import match_basins
-from dmg.score import ENSEMBLE, read_observed, score_block, summary_of, write_table
+from dmg.score import ENSEMBLE, blocks_of, read_observed, score_block, summary_of, write_table
 from dmg.score.files import Array, FlowFile, Run, open_runs, read_splits, rows_of
 
 BLOCK_BASINS = 64
@@ -31,7 +31,8 @@ class Member(NamedTuple):
     name: str
     runs: list[Run]
     observed: FlowFile
-    rows: pd.DataFrame  # by basin_id: fold, start, end
+    rows: pd.DataFrame  # basin_id, fold, start, end; a basin may have several periods
+    tested: pd.DataFrame  # by basin_id: fold, and all periods as text
 
 
 def score_ensemble(
@@ -69,9 +70,9 @@ def score_ensemble(
     members = _open(predictions, role)
     rows = _shared(members, basins)
     blocks = [
-        part.iloc[i : i + BLOCK_BASINS]
+        block
         for _, part in rows.groupby([m.name for m in members], sort=False)
-        for i in range(0, len(part), BLOCK_BASINS)
+        for block in blocks_of(part, BLOCK_BASINS)
     ]
     tables = [table for block in blocks for table in _score(members, block, metrics)]
     names = [*(m.name for m in members), ENSEMBLE]
@@ -100,38 +101,44 @@ def _open(predictions: Sequence[Path], role: str) -> list[Member]:
         splits = read_splits(folder / "preprocess/splits.csv")
         rows = pd.concat([rows_of(splits, f, role) for f in dict.fromkeys(r.fold for r in runs)])
         observed = FlowFile(folder / "preprocess/derived.zarr")
-        members.append(Member(folder.name, runs, observed, rows.set_index("basin_id")))
+        members.append(Member(folder.name, runs, observed, rows, _tested(rows)))
     return members
+
+
+def _tested(rows: pd.DataFrame) -> pd.DataFrame:
+    """Fold and periods by basin."""
+    rows = rows.sort_values("start", kind="stable").assign(days=rows["start"] + ".." + rows["end"])
+    by_basin = rows.groupby("basin_id", sort=False)
+    return by_basin.agg(fold=("fold", "first"), days=("days", ", ".join)).sort_index()
 
 
 def _shared(members: Sequence[Member], wanted: Sequence[str] | None) -> pd.DataFrame:
     """Rows that all members test: basin_id, start, end, and the fold of each member by its name."""
     first = members[0]
-    known = [str(basin) for basin in first.rows.index]
+    known = [str(basin) for basin in first.tested.index]
     basins = pd.Index(known if wanted is None else match_basins(wanted, known, "basins"))
     for member in members:
         _check_basins(member, basins, first.name, exactly=wanted is None)
-        ours, theirs = (m.rows.loc[basins, ["start", "end"]] for m in (member, first))
-        other = np.flatnonzero((ours != theirs).any(axis=1))
-        if len(other):
-            (start, end), (start_1, end_1) = ours.iloc[other[0]], theirs.iloc[other[0]]
+        ours, theirs = (m.tested.loc[basins, "days"] for m in (member, first))
+        for basin in basins[ours != theirs]:
             raise ValueError(
-                f"ensemble: expected the same test days in all members, found {start}..{end} in"
-                f" {member.name} and {start_1}..{end_1} in {first.name} (basin"
-                f" {basins[other[0]]}); give them the same data.split.test"
+                f"ensemble: expected the same test days in all members, found {ours[basin]} in"
+                f" {member.name} and {theirs[basin]} in {first.name} (basin {basin}); give them"
+                " the same data.split"
             )
-    folds = {member.name: member.rows.loc[basins, "fold"] for member in members}
-    return first.rows.loc[basins, ["start", "end"]].assign(**folds).reset_index(names="basin_id")
+    rows = first.rows[first.rows["basin_id"].isin(basins)]
+    folds = {m.name: rows["basin_id"].map(m.tested["fold"]) for m in members}
+    return rows[["basin_id", "start", "end"]].assign(**folds)
 
 
 def _check_basins(member: Member, basins: pd.Index, first: str, exactly: bool) -> None:
-    missing = basins.difference(member.rows.index)
+    missing = basins.difference(member.tested.index)
     if len(missing):
         raise ValueError(
             f"ensemble: expected every basin in all members, but {member.name} does not test"
             f" {missing[0]} ({len(missing)} in all); name the basins that all have (basins)"
         )
-    more = member.rows.index.difference(basins)
+    more = member.tested.index.difference(basins)
     if exactly and len(more):
         raise ValueError(
             f"ensemble: expected every basin in all members, but {first} does not test {more[0]}"
@@ -152,23 +159,23 @@ def _score(
         sim = np.mean([run.flow.read(basins, days) for run in runs], axis=0)
         total += sim
         seed = ENSEMBLE if len(runs) > 1 else runs[0].seed
-        yield _table(sim, obs, metrics, rows["basin_id"], rows[member.name], seed, member.name)
+        yield _table(sim, obs, metrics, basins, rows[member.name].iloc[0], seed, member.name)
     mean = total / len(members)
-    yield _table(mean, obs, metrics, rows["basin_id"], rows[first.name], ENSEMBLE, ENSEMBLE)
+    yield _table(mean, obs, metrics, basins, rows[first.name].iloc[0], ENSEMBLE, ENSEMBLE)
 
 
 def _table(
     sim: Array,
     obs: Array,
     metrics: Sequence[str],
-    basins: pd.Series[str],
-    folds: pd.Series[str],
+    basins: list[str],
+    fold: str,
     seed: str,
     model: str,
 ) -> pd.DataFrame:
     table = score_block(sim, obs, metrics)
-    table.insert(0, "basin_id", basins.to_numpy())
-    table.insert(1, "fold", folds.to_numpy())
+    table.insert(0, "basin_id", basins)
+    table.insert(1, "fold", fold)
     table.insert(2, "seed", seed)
     table.insert(3, "model", model)
     return table
