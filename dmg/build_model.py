@@ -173,4 +173,5 @@ def build_normalizer(experiment: Experiment, statistics: Statistics) -> Normaliz
         {name: moments(statistics["attributes"][name]) for name in data.attributes},
         moments(statistics["target"]),
         data.log_forcings,
+        data.target_per,
     )

@@ -141,7 +141,7 @@ class DeltaModel(torch.nn.Module):
         time = batch.time + batch.num_steps
         if self.phy_model is None:
             fluxes, rivers = self._aggregate(
-                {self.outputs[0]: self._flow(scores)}, static, batch, state.routing
+                {self.outputs[0]: self._flow(scores, batch)}, static, batch, state.routing
             )
             return Output(fluxes, State(routing=rivers, nn=memory, static=static, time=time))
         # dynamic ones stay scores, views of what the network gave: the loop maps them to values
@@ -184,10 +184,12 @@ class DeltaModel(torch.nn.Module):
             )
         return self.parameter_map.static(scores.static)
 
-    def _flow(self, scores: Scores) -> Tensor:
+    def _flow(self, scores: Scores, batch: Batch) -> Tensor:
         """Streamflow of a network without physics."""
         flow = scores.dynamic[..., 0]
-        return flow if self.nn.gives_flow else self.normalizer.restore_target(flow)
+        if self.nn.gives_flow:
+            return flow
+        return self.normalizer.restore_target(flow, batch.attributes)
 
     def _simulate(
         self,

@@ -32,6 +32,10 @@ class Normalizer(nn.Module):
         `(mean, standard deviation)` of the target.
     log_forcings
         Skewed forcings, transformed before they are standardised.
+    target_per
+        Attribute in whose mean multiples the restored target is measured, such as the mean
+        precipitation: a network then learns a share of it (Feng et al. 2020,
+        doi:10.1029/2019WR026793).
     """
 
     forcing_mean: Tensor
@@ -47,11 +51,13 @@ class Normalizer(nn.Module):
         attributes: Mapping[str, tuple[float, float]] | None = None,
         target: tuple[float, float] = (0.0, 1.0),
         log_forcings: Sequence[str] = (),
+        target_per: str | None = None,
     ) -> None:
         super().__init__()
         forcings, attributes = forcings or {}, attributes or {}
         self.forcings = tuple(forcings)
         self.log_forcings = frozenset(log_forcings)
+        self.target_per = None if target_per is None else list(attributes).index(target_per)
         for name, statistics in (("forcing", forcings), ("attribute", attributes)):
             self._keep(name, [*statistics.values()])
         self._keep("target", [target])
@@ -91,9 +97,13 @@ class Normalizer(nn.Module):
         """Target in physical units [mm d-1] to standardised."""
         return (flow - self.target_mean) / self.target_std
 
-    def restore_target(self, score: Tensor) -> Tensor:
-        """Standardised target to physical units [mm d-1]."""
-        return score * self.target_std + self.target_mean
+    def restore_target(self, score: Tensor, attributes: Tensor) -> Tensor:
+        """Standardised target `[T, B]` to physical units [mm d-1], `attributes` being `[B, A]`."""
+        target = score * self.target_std + self.target_mean
+        if self.target_per is None:
+            return target
+        share = attributes[:, self.target_per] / self.attribute_mean[self.target_per]
+        return target * torch.nan_to_num(share, nan=1.0)
 
 
 def log_root(x: Tensor) -> Tensor:

@@ -65,6 +65,11 @@ class Data(Section):
         "hargreaves", description="Formula of potential evapotranspiration"
     )
     target: Literal["streamflow"] = Field("streamflow", description="Variable to be learned")
+    target_per: str | None = Field(
+        None,
+        description="Attribute that a network's flow is measured in, as p_mean: what it learns is"
+        " then a share of the precipitation; for models without physics",
+    )
     split: Split = Field(description="How training and test differ")
     return_periods: ReturnPeriods = Field(
         ReturnPeriods(), description="Return periods of annual peaks"
@@ -105,6 +110,14 @@ class Data(Section):
             raise ValueError(
                 f"product {self.product} has one temperature as minimum and maximum, so that"
                 f" pet: hargreaves would be 0; use {self.product}_extended or priestley_taylor"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _target_per_is_known(self) -> Data:
+        if self.target_per is not None and self.target_per not in self.attributes:
+            raise ValueError(
+                f"target_per: expected one of attributes, found '{self.target_per}'; list it there"
             )
         return self
 

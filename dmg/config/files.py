@@ -42,6 +42,15 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _target_per_has_no_physics(self) -> Experiment:
+        if self.data.target_per is not None and self.model.phy is not None:
+            raise ValueError(
+                "data.target_per measures the flow that a network gives; leave it out, or set phy:"
+                " null"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _window_has_no_stores(self) -> Experiment:
         if self.evaluate.memory == "window" and self.model.phy is not None:
             raise ValueError(
