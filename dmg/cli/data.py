@@ -73,6 +73,20 @@ def data_network(
     print(f"{out}: {describe(network)}")
 
 
+@data_app.command("map")
+def data_map(
+    network: Annotated[Path, typer.Option(help="What `dmg data network` wrote.")],
+    out: Out,
+    flow: Annotated[Path | None, typer.Option(help="Simulated discharge (Zarr).")] = None,
+    scores: Annotated[Path | None, typer.Option(help="Scores of each basin (CSV).")] = None,
+    metric: Annotated[str, typer.Option(help="Which of the scores.")] = "nse",
+) -> None:
+    """Draw a river network: its drainage area, its flow, or scores at its gauges."""
+    from dmg.report.rivers import draw_rivers
+
+    draw_rivers(network, out, flow=flow, scores=scores, metric=metric)
+
+
 @data_app.command("check")
 def data_check(
     path: Annotated[Path, typer.Argument(help="Store (X.zarr) or folder of raw data.")],
