@@ -9,10 +9,9 @@ import pandas as pd
 
 from dmg.config import Data, Gridded, SpatialInterpolation
 from dmg.data.network import Network, read_network
-from dmg.data.sources import Source
+from dmg.data.sources import Source, nhm
 from dmg.data.sources.camels_us import CamelsUs
-from dmg.data.sources.nhm import read_attributes
-from dmg.data.sources.units import Units
+from dmg.data.sources.units import Units, read_attributes
 from dmg.data.weather import Weather
 from dmg.data.weather.gridded import GriddedWeather, GridVariable
 from dmg.data.weather.interpolation import InterpolatedWeather
@@ -33,10 +32,11 @@ def open_reader(data: Data, tree: Path, stores: Path) -> Source:
     if data.source == "camels_us":
         return CamelsUs(tree, data.product)
     network = read_network(data.source, tree)
-    nhm = partial(read_attributes, tree, network.unit_id)
-    none = partial(pd.DataFrame, index=network.unit_id)
-    weather = _weather(data, network, stores)
-    return Units(network, weather, nhm if data.source == "nhm" else none, str(tree))
+    attributes = {
+        "nhm": partial(nhm.read_attributes, tree, network.unit_id),
+        "synthetic_network": partial(read_attributes, tree / "attributes.csv", network.unit_id),
+    }.get(data.source, partial(pd.DataFrame, index=network.unit_id))
+    return Units(network, _weather(data, network, stores), attributes, str(tree))
 
 
 def _weather(data: Data, network: Network, stores: Path) -> Weather:

@@ -14,12 +14,20 @@ from dmg.config import Ensemble, Experiment, digest, resolved
 
 def synthetic(experiment: Experiment, out: Path) -> None:
     """Generate the raw data of a twin experiment, and its truth, into the folder `out`."""
-    settings = experiment.data.synthetic
-    if settings is None:
-        raise ValueError("data.synthetic: expected settings of a generated dataset, found none")
-    from dmg.synthetic import generate
+    twin, river = experiment.data.synthetic, experiment.data.synthetic_network
+    if twin:
+        from dmg.synthetic import generate
 
-    generate(out, **settings.model_dump())
+        generate(out, **twin.model_dump())
+    elif river:
+        from dmg.synthetic.river import generate as generate_river
+
+        generate_river(out, **river.model_dump())
+    else:
+        raise ValueError(
+            "data.synthetic: expected settings of a generated dataset, found none, nor any of"
+            " data.synthetic_network"
+        )
 
 
 def extract(
@@ -39,13 +47,13 @@ def extract(
     from dmg.data.archive import find_tree
     from dmg.readers import open_reader
 
-    data = experiment.data
+    data, numbers = experiment.data, part_numbers(part) if part else None
     tree = find_tree(data_root, data.dataset, store.parent.parent / "raw")
     reader = open_reader(data, tree, store.parent)
     if shard is not None:
         stores.repair(reader, store, shard)
-    elif part is not None:
-        stores.extract(reader, store, *part_numbers(part), memory_mb)
+    elif numbers is not None:
+        stores.extract(reader, store, *numbers, memory_mb)
     else:
         stores.initialise(
             reader,

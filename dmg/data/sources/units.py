@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -122,3 +123,12 @@ def _require_each(network: Network, wrong: NDArray[np.bool_], expected: str) -> 
             f"{expected}, found {wrong.sum()} without: {some}; correct them or leave them out of"
             " the network"
         )
+
+
+def read_attributes(path: Path, units: NDArray[np.str_]) -> pd.DataFrame:
+    """Read a table of attributes, CSV with ids in the first column; none if there is no file."""
+    if not path.is_file():
+        return pd.DataFrame(index=units)
+    table = pd.read_csv(path, index_col=0, dtype={0: str}).reindex(units)
+    table.attrs = {"units": {}, "long_names": {}}
+    return table

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -28,6 +28,7 @@ NEAREST = 1.0  # km: a basin's centre that lies closer does not outweigh all oth
 TEMPERATURES = ("temperature", "temperature_min", "temperature_max")
 
 Floats = NDArray[np.float64]
+F = TypeVar("F", np.float32, np.float64)
 
 
 class InterpolatedWeather:
@@ -99,11 +100,8 @@ class InterpolatedWeather:
         """Give each variable at some of the places `[B, T]`: one sparse product each."""
         chosen = self._weights[rows].astype(np.float32)
         for name in self.variables:
-            values = chosen @ self._basins(name, days)
-            if name in TEMPERATURES:
-                lapse = self._lapse_rate * self._lift[rows] / 1000
-                values += lapse.astype(np.float32)[:, None]
-            yield name, values
+            basins = self._basins(name, days)
+            yield name, interpolate(name, chosen, basins, self._lift[rows], self._lapse_rate)
 
     def _basins(self, name: str, days: NDArray[np.datetime64]) -> Block:
         """Series of all basins, complete; read once."""
@@ -123,6 +121,28 @@ class InterpolatedWeather:
                     f"data.forcing.variables: expected variables of {self._path}, found '{name}';"
                     f" there are {', '.join(sorted(known))}"
                 )
+
+
+def interpolate(
+    name: str, weights: csr_array, basins: NDArray[F], lift: Floats, lapse_rate: float
+) -> NDArray[F]:
+    """Series `[U, T]` of a variable at places, from those of basins `[B, T]`.
+
+    Parameters
+    ----------
+    name
+        Variable; temperatures change with elevation.
+    weights
+        As `weights` gives them, `[U, B]`.
+    lift
+        Height of the places above the weighted basins `[U]` [m].
+    lapse_rate
+        Change of temperature with elevation [K km-1].
+    """
+    values: NDArray[F] = weights @ basins
+    if name in TEMPERATURES:
+        values += (lapse_rate * lift / 1000).astype(values.dtype)[:, None]
+    return values
 
 
 def weights(
