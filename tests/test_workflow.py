@@ -85,8 +85,30 @@ def test_every_shipped_experiment_has_a_plan(project: Path, name: str) -> None:
     jobs = planned(snakemake(project, "-n", "--config", f"experiments=[{name}]"))
     experiment = load_experiment(ROOT / f"config/experiments/{name}.yaml")
     assert jobs["train"] == jobs["predict"] == len(experiment.train.seeds)
-    assert jobs.get("synthetic", 0) == (experiment.data.synthetic is not None)
+    assert jobs.get("synthetic", 0) == experiment.data.is_generated
     assert jobs["report"] == jobs["preprocess"] == jobs["merge"] == 1
+
+
+def write_river(project: Path) -> None:
+    """An experiment on the units of the network whose gauges another experiment reads."""
+    folder = project / "config/experiments"
+    content = yaml.safe_load((folder / "network_demo_gauges.yaml").read_text())
+    content["data"] |= {
+        "source": "synthetic_network",
+        "store": "network_demo_units",
+        "forcing": {"name": "spatial_interpolation", "store": "network_demo_gauges"},
+    }
+    (folder / "river.yaml").write_text(yaml.safe_dump(content))
+
+
+def test_units_wait_for_the_store_of_their_weather(project: Path) -> None:
+    write_river(project)
+    result = snakemake(project, "-n", "--config", "experiments=[network_demo_gauges,river]")
+    jobs = planned(result)
+    assert (jobs["synthetic"], jobs["extract_init"], jobs["merge"]) == (1, 2, 2)
+    line = refused(snakemake(project, "-n", "--config", "experiments=[river]"))
+    assert "data.forcing.store: expected a store that an experiment makes" in line
+    assert "found 'network_demo_gauges' in none of river; add one" in line
 
 
 def test_all_shipped_experiments_run_together_and_share_stores(project: Path) -> None:

@@ -179,14 +179,14 @@ def split_tables(wildcards) -> list[str]:
 
 def data_root(wildcards) -> str:
     """Where the dataset lies: generated ones among the results."""
-    return f"{R}/raw" if EXPERIMENTS[owner(wildcards)].data.synthetic else DATA_ROOT
+    return f"{R}/raw" if EXPERIMENTS[owner(wildcards)].data.is_generated else DATA_ROOT
 
 
 def raw_data(wildcards) -> str:
     """The folder or archive of the dataset."""
     data = EXPERIMENTS[owner(wildcards)].data
     stem = f"{data_root(wildcards)}/{data.dataset}"
-    if data.synthetic:
+    if data.is_generated:
         return stem
     names = [stem, f"{stem}.zip", f"{stem}.tar.xz"]
     found = next((name for name in names if os.path.exists(name)), None)
@@ -201,7 +201,24 @@ def raw_data(wildcards) -> str:
 
 def truth(wildcards) -> list[str]:
     """The generated tree of a twin experiment, which holds the true parameters and flow."""
-    return [raw_data(wildcards)] if EXPERIMENTS[owner(wildcards)].data.synthetic else []
+    return [raw_data(wildcards)] if EXPERIMENTS[owner(wildcards)].data.is_generated else []
+
+
+def forcing_store(wildcards) -> list[str]:
+    """The store of basins that the units of a network have their weather from."""
+    name = owner(wildcards)
+    forcing = EXPERIMENTS[name].data.forcing
+    if forcing is None or forcing.name != "spatial_interpolation":
+        return []
+    path = f"{R}/stores/{forcing.store}.zarr"
+    made = {each.data.store_name for each in EXPERIMENTS.values()}
+    if forcing.store not in made and not os.path.exists(path):
+        raise SystemExit(
+            f"dmg: error: experiment {name}: data.forcing.store: expected a store that an experiment"
+            f" makes, found '{forcing.store}' in none of {', '.join(EXPERIMENTS)}; add one that"
+            " makes it to `experiments`"
+        )
+    return [path]
 
 
 def store(wildcards) -> str:

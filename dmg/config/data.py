@@ -122,6 +122,11 @@ class Data(Section):
         return self
 
     @property
+    def is_generated(self) -> bool:
+        """Whether the raw data are generated, not found under the data root."""
+        return bool(self.synthetic or self.synthetic_network)
+
+    @property
     def store_name(self) -> str:
         """Name of the store, `stores/<name>.zarr`."""
         return self.store or self.dataset

@@ -2,8 +2,8 @@
 
 The gauges' basins have generated weather, which the units get by interpolation, as on a real
 network; a known HBV makes runoff of each unit, whose mean by area is the flow at a gauge. The
-gauges become a CAMELS-US tree, so that the same reader takes them; beside it lie the network and the
-units' attributes. Rivers have no travel time here.
+gauges become a CAMELS-US tree, so that the same reader takes them; beside it lie the network and
+the units' attributes. Rivers have no travel time here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dmg.data.network import Network
 from dmg.data.network import generate as generate_network
 from dmg.data.weather.interpolation import interpolate, weights
 from dmg.files import atomic
-from dmg.synthetic.basins import make_basins
+from dmg.synthetic.basins import GRADIENTS, make_basins
 from dmg.synthetic.signatures import climate, hydrology
 from dmg.synthetic.tree import write_tree, write_truth
 from dmg.synthetic.truth import hargreaves, make_parameters, simulate
@@ -32,6 +32,7 @@ from dmg.synthetic.weather import make_weather
 
 Floats = NDArray[np.float64]
 
+PLACE = ("gauge_lat", "gauge_lon", "area_gages2", "area_geospa_fabric")
 NEIGHBOURS, POWER, LAPSE_RATE = 4, 2.0, -6.5  # as data.forcing has them by default
 
 
@@ -84,7 +85,9 @@ def generate(
         write_tree(temporary, gauges, record, of_gauges, observed)
         write_truth(temporary, make_parameters(gauges), record, flow)
         network.write(temporary / "network.zarr")
-        units.select_dtypes("number").to_csv(temporary / "attributes.csv", index_label="unit_id")
+        known = [*GRADIENTS, *PLACE]  # the network has them, or nobody
+        numbers = units.select_dtypes("number").drop(columns=known, errors="ignore")
+        numbers.to_csv(temporary / "attributes.csv", index_label="unit_id")
 
 
 def _units(network: Network, rng: np.random.Generator) -> pd.DataFrame:
@@ -120,10 +123,11 @@ def _interpolated(
     weather: Mapping[str, Floats], gauges: pd.DataFrame, units: pd.DataFrame
 ) -> dict[str, Floats]:
     """Weather of the units from that of the gauges, as `data.forcing` interpolates it."""
-    places = [
-        [table["gauge_lat"].to_numpy(), table["gauge_lon"].to_numpy()] for table in (gauges, units)
-    ]
-    chosen = weights(*places, NEIGHBOURS, POWER)
+    here, there = (
+        [table[name].to_numpy(np.float64) for name in ("gauge_lat", "gauge_lon")]
+        for table in (gauges, units)
+    )
+    chosen = weights(here, there, NEIGHBOURS, POWER)
     lift = units["elev_mean"].to_numpy() - chosen @ gauges["elev_mean"].to_numpy()
     return {name: interpolate(name, chosen, v, lift, LAPSE_RATE) for name, v in weather.items()}
 

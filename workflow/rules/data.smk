@@ -13,7 +13,7 @@ rule synthetic:
     log:
         "logs/synthetic/{dataset}.log",
     params:
-        digest=digest("data.synthetic"),
+        digest=digest("data.synthetic", "data.synthetic_network"),
     shell:
         "dmg data synthetic --config {input.config} --out {output.tree} > {log} 2>&1"
 
@@ -23,17 +23,20 @@ rule extract_init:
         config=ancient(config_file),
         raw=ancient(raw_data),
         basins=basin_list,
+        forcing=forcing_store,
     output:
         init=temp(f"{R}/stores/{{store}}.parts/init.json"),
     log:
         "logs/extract/{store}/init.log",
+    resources:
+        mem_mb=2000,
     params:
         digest=digest(*(f"data.{key}" for key in EXTRACTION)),
         root=data_root,
         store=f"{R}/stores/{{store}}.zarr",
     shell:
         "dmg extract --config {input.config} --data-root {params.root}"
-        " --store {params.store} --init > {log} 2>&1"
+        " --store {params.store} --memory-mb {resources.mem_mb} --init > {log} 2>&1"
 
 
 rule extract:
@@ -46,13 +49,16 @@ rule extract:
         "logs/extract/{store}/{scatteritem}.log",
     benchmark:
         f"{R}/benchmarks/extract/{{store}}/{{scatteritem}}.tsv"
+    resources:
+        mem_mb=2000,
     params:
         digest=digest(*(f"data.{key}" for key in EXTRACTION)),
         root=data_root,
         store=f"{R}/stores/{{store}}.zarr",
     shell:
         "dmg extract --config {input.config} --data-root {params.root}"
-        " --store {params.store} --part {wildcards.scatteritem} > {log} 2>&1"
+        " --store {params.store} --memory-mb {resources.mem_mb}"
+        " --part {wildcards.scatteritem} > {log} 2>&1"
 
 
 rule merge:
