@@ -12,10 +12,11 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/network.smk"
 include: "workflow/rules/model.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/benchmark.smk"
 
 
 rule all:
     default_target: True
     input:
         expand("{results}/{experiment}/report.html", results=R, experiment=RUN.experiments),
-        expand("{results}/{ensemble}/summary.csv", results=R, ensemble=ENSEMBLES),
+        expand("{results}/{ensemble}/summary.csv", results=R, ensemble=RUN.ensembles),

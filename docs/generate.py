@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from dmg.config import Ensemble, Experiment, Run
+from dmg.config import Benchmark, Ensemble, Experiment, Run
 from dmg.config.registry import process_models
 from dmg.describe import PARAMETER_HEAD, Row, model, models, parameters, schema_json, settings
 from dmg.phy import MODELS
@@ -25,11 +25,13 @@ def table(head: Row, rows: list[Row]) -> str:
 
 def configuration_page() -> str:
     parts = [HEAD, (ROOT / "docs/configuration.head.md").read_text(encoding="utf-8")]
-    for title, schema in (
-        ("config/config.yaml", Run),
-        ("An experiment file", Experiment),
-        ("An ensemble file", Ensemble),
-    ):
+    files = {
+        "config/config.yaml": Run,
+        "An experiment file": Experiment,
+        "An ensemble file": Ensemble,
+        "A benchmark file": Benchmark,
+    }
+    for title, schema in files.items():
         parts.append(f"\n## {title}\n")
         for key, text, rows in settings(schema):
             heading = f"\n### `{key}`\n" if key else ""
@@ -99,6 +101,7 @@ def pages() -> dict[Path, str]:
     written = {Path(f"docs/models/{name}.md"): model_page(name) for name in our_models()}
     return written | {
         Path("config/schema.json"): schema_json(),
+        Path("config/benchmark.schema.json"): schema_json(Benchmark),
         Path("docs/configuration.md"): configuration_page(),
         Path("docs/models/index.md"): models_page(),
     }

@@ -139,6 +139,29 @@ def test_a_river_network_is_a_rule(tmp_path: Path) -> None:
     assert planned(snakemake(tmp_path, "-n", "results/stores/rivers_network.zarr")) == {}
 
 
+def test_all_benchmarks_are_planned_quickly_without_heavy_modules(project: Path) -> None:
+    (project / "data/raw/camels_us.tar.xz").touch()
+    for name in ("torch", "xarray", "dask", "zarr"):
+        (project / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')\n")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    options = ["-n", "all_benchmarks", "--quiet", "rules", "reason"]
+    jobs = planned(snakemake(project, *options, PYTHONPATH=str(project)))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 8  # 1,057 jobs; below 5 on a machine that is idle
+    assert jobs["benchmark"] == len(list((ROOT / "config/benchmarks").glob("*.yaml")))
+    assert jobs["train"] == jobs["predict"] > 40
+    assert jobs["benchmark_page"] == 1
+
+
+def test_a_reduced_benchmark_takes_what_is_at_hand(project: Path) -> None:
+    full = planned(snakemake(project, "-n", "B12"))
+    assert full == {"benchmark": 1, "B12": 1}
+    result = snakemake(project, "-n", "B12", "--config", "reduced=true")
+    jobs = planned(result)
+    assert jobs["train"] == jobs["derive"] == jobs["benchmark"] == 1
+    assert "results/benchmarks/experiments/B12_dhbv11p_reduced.yaml" in result.stdout
+
+
 def test_folds_and_seeds_are_trained_one_by_one(tmp_path: Path) -> None:
     tiny = tiny_project(tmp_path) / "config/experiments/tiny.yaml"
     period = {"start": "2001-10-01", "end": "2002-09-30"}
@@ -362,6 +385,31 @@ def test_changed_extraction_rebuilds_the_store(finished: Path) -> None:
     with changed(finished, "data", "product", value="maurer_extended"):
         jobs = set(planned(snakemake(finished, "-n")))
     assert {"extract_init", "extract", "merge", "preprocess", "train"} <= jobs
+
+
+def test_a_benchmark_compares_what_was_run(finished: Path) -> None:
+    content = {
+        "title": "T", "reference": "R", "protocol": "P", "expected_basins": 4,
+        "series": {"hbv": {"label": "HBV", "experiment": "tiny"}},
+        "published": [{"series": "hbv", "value": 0.9, "source": "nobody", "tag": "T"}],
+    }  # fmt: skip
+    path = finished / "config/benchmarks/B99.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(content))
+    try:
+        result = snakemake(finished, "all_benchmarks", "B99")
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert set(planned(result)) == {"benchmark", "benchmark_page", "all_benchmarks", "B99"}
+        (line,) = (finished / "results/benchmarks/B99.csv").read_text().splitlines()[1:]
+        assert ",full," in line
+        assert "B99" in (finished / "results/benchmarks.html").read_text()
+        assert planned(snakemake(finished, "-n", "B99")) == {}
+        content["series"]["hbv"]["reduced"] = {"change": {"train": {"epochs": 1}}}
+        path.write_text(yaml.safe_dump(content))
+        jobs = planned(snakemake(finished, "-n", "B99", "--config", "reduced=true"))
+        assert jobs["derive"] == jobs["train"] == jobs["benchmark"] == 1
+    finally:
+        shutil.rmtree(path.parent)
 
 
 def test_snakemake_writes_its_own_report(finished: Path) -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import sys
-from functools import reduce
+from functools import cache, reduce
 from operator import getitem
 from pathlib import Path
 
@@ -62,34 +62,41 @@ shell.prefix(f'export PATH={BIN}:$PATH PYTHONWARNINGS="{QUIET}"; ')
 
 
 def experiment_file(name: str) -> str:
+    """The experiment's file: written by a rule for one that only a benchmark knows."""
+    if name in CATALOGUE.derived:
+        return f"{R}/benchmarks/experiments/{name}.yaml"
     return f"config/experiments/{name}.yaml"
 
 
 def ensemble_file(wildcards) -> str:
+    """The ensemble's file: written by a rule for one that only a benchmark knows."""
+    if wildcards.ensemble in CATALOGUE.ensembles:
+        return f"{R}/benchmarks/experiments/{wildcards.ensemble}.yaml"
     return f"config/ensembles/{wildcards.ensemble}.yaml"
 
 
 def load_all():
-    """The run, its experiments and its ensembles, or one line that says what is wrong."""
+    """The run, the benchmarks, all experiments and ensembles, or one line that says what is wrong."""
     try:
         run = dmg.config.parse(dmg.config.Run, config, "config/config.yaml")
+        catalogue = dmg.config.Catalogue(Path("config"))
         ensembles = {
             name: dmg.config.parse(dmg.config.Ensemble, dmg.config.read_yaml(path), path)
             for name, path in files("ensembles", run.ensembles)
         }
         members = [name for ensemble in ensembles.values() for name in ensemble.members]
-        experiments = {
-            name: dmg.config.load_experiment(path)
-            for name, path in files("experiments", dict.fromkeys([*run.experiments, *members]))
-        }
+        named = dict.fromkeys([*run.experiments, *members])
+        list(files("experiments", (name for name in named if name not in catalogue.derived)))
+        experiments = {name: catalogue.experiment(name) for name in named}
         both = sorted(set(ensembles) & set(experiments))
         if both:
             raise ValueError(f"ensembles: {both} are experiments too; rename one of them")
-        check_shared(experiments, "store_name", EXTRACTION, "store")
-        check_shared(experiments, "dataset", ("synthetic", "synthetic_network"), "dataset")
+        check_all_shared(experiments)
+        for name in catalogue.names:
+            experiments.setdefault(name, catalogue.experiment(name))
     except ValueError as error:
         raise SystemExit(f"dmg: error: {error}") from None
-    return run, experiments, ensembles
+    return run, catalogue, experiments, ensembles | catalogue.ensembles
 
 
 def files(kind: str, names):
@@ -100,6 +107,11 @@ def files(kind: str, names):
             known = ", ".join(sorted(p.stem for p in Path(f"config/{kind}").glob("*.yaml")))
             raise ValueError(f"{kind}: no file {path}; there are: {known}")
         yield name, path
+
+
+def check_all_shared(experiments: dict) -> None:
+    check_shared(experiments, "store_name", EXTRACTION, "store")
+    check_shared(experiments, "dataset", ("synthetic", "synthetic_network"), "dataset")
 
 
 def check_shared(experiments: dict, shared: str, settings: tuple[str, ...], key: str) -> None:
@@ -115,7 +127,7 @@ def check_shared(experiments: dict, shared: str, settings: tuple[str, ...], key:
                 )
 
 
-RUN, EXPERIMENTS, ENSEMBLES = load_all()
+RUN, CATALOGUE, EXPERIMENTS, ENSEMBLES = load_all()
 R = str(RUN.results_dir)
 DATA_ROOT = os.environ.get("DMG_DATA_ROOT") or str(RUN.data_root)
 
@@ -154,12 +166,24 @@ def config_file(wildcards) -> str:
 def digest(*keys: str):
     """Digest of the settings (`section` or `section.key`) that a stage reads; with none: of all."""
 
-    def of_wildcards(wildcards) -> str:
-        settings = dmg.config.resolved(EXPERIMENTS[owner(wildcards)])
-        chosen = {key: reduce(getitem, key.split("."), settings) for key in keys} or settings
-        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
+    @cache
+    def of_experiment(name: str) -> str:
+        settings = resolved(name)
+        return digest_of(
+            {key: reduce(getitem, key.split("."), settings) for key in keys} or settings
+        )
 
-    return of_wildcards
+    return lambda wildcards: of_experiment(owner(wildcards))
+
+
+@cache
+def resolved(name: str) -> dict:
+    return dmg.config.resolved(EXPERIMENTS[name])
+
+
+def digest_of(content) -> str:
+    """Sixteen hexadecimal digits of plain JSON values."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def basin_list(wildcards) -> list[str]:
@@ -182,21 +206,30 @@ def data_root(wildcards) -> str:
     return f"{R}/raw" if EXPERIMENTS[owner(wildcards)].data.is_generated else DATA_ROOT
 
 
+def places(name: str) -> list[str]:
+    """Where the raw data of an experiment may lie."""
+    data = EXPERIMENTS[name].data
+    root = f"{R}/raw" if data.is_generated else DATA_ROOT
+    return [f"{root}/{data.dataset}{end}" for end in ("", ".zip", ".tar.xz")]
+
+
+def at_hand(name: str) -> bool:
+    """Whether an experiment has data, extracted or raw, or makes its own."""
+    data = EXPERIMENTS[name].data
+    found = (f"{R}/stores/{data.store_name}.zarr", *places(name))
+    return data.is_generated or any(map(os.path.exists, found))
+
+
 def raw_data(wildcards) -> str:
     """The folder or archive of the dataset."""
-    data = EXPERIMENTS[owner(wildcards)].data
-    stem = f"{data_root(wildcards)}/{data.dataset}"
-    if data.is_generated:
-        return stem
-    names = [stem, f"{stem}.zip", f"{stem}.tar.xz"]
-    found = next((name for name in names if os.path.exists(name)), None)
-    if found is None and not os.path.exists(f"{R}/stores/{data.store_name}.zarr"):
+    name = owner(wildcards)
+    if not at_hand(name):
         raise SystemExit(
-            f"dmg: error: dataset '{data.dataset}' of experiment {owner(wildcards)}: expected"
-            f" {' or '.join(names)}, found none; set data_root or DMG_DATA_ROOT,"
+            f"dmg: error: dataset '{EXPERIMENTS[name].data.dataset}' of experiment {name}: expected"
+            f" {' or '.join(places(name))}, found none; set data_root or DMG_DATA_ROOT,"
             " or see what can be fetched: dmg data list"
         )
-    return found or stem
+    return next(filter(os.path.exists, places(name)), places(name)[0])
 
 
 def truth(wildcards) -> list[str]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from dmg.cli.apps import config_app
-from dmg.cli.options import File
+from dmg.cli.options import ConfigFolder, File, Out
 
 
 @config_app.command("check")
@@ -33,3 +38,15 @@ def config_schema() -> None:
     from dmg.describe import schema_json
 
     print(schema_json(), end="")
+
+
+@config_app.command("derive")
+def config_derive(
+    name: Annotated[str, typer.Argument(help="Experiment of a benchmark, for example B12_lstm.")],
+    out: Out,
+    config: ConfigFolder = Path("config"),
+) -> None:
+    """Write the experiment file of a benchmark's series: another experiment with changes."""
+    from dmg.config import Catalogue, write_experiment
+
+    write_experiment(Catalogue(config), name, out)

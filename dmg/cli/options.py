@@ -32,6 +32,9 @@ class OnInterrupt(StrEnum):
 
 
 Config = Annotated[Path, typer.Option("--config", help="Experiment file (YAML).")]
+ConfigFolder = Annotated[
+    Path, typer.Option("--config", help="Folder with benchmarks/ and experiments/.")
+]
 Store = Annotated[Path, typer.Option("--store", help="Extracted store (Zarr).")]
 Preprocessed = Annotated[Path, typer.Option("--preprocess", help="Folder that preprocess wrote.")]
 Out = Annotated[Path, typer.Option("--out", help="File or folder to write.")]

@@ -9,7 +9,10 @@ import typer
 
 from dmg.cli.apps import app
 from dmg.cli.options import (
+    RAW,
+    AnyRoot,
     Config,
+    ConfigFolder,
     Dask,
     Launcher,
     OnInterrupt,
@@ -185,6 +188,23 @@ def report(
         truth=truth,
         baselines=baselines,
     )
+
+
+@app.command()
+def benchmark(
+    out: Out,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="B12, for example; none: all.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Folder of scored experiments.")] = Path("results"),
+    data_root: AnyRoot = RAW,
+    config: ConfigFolder = Path("config"),
+    page: Annotated[Path | None, typer.Option(help="Page to write (HTML).")] = None,
+) -> None:
+    """Compare scores of experiments, wherever they were trained, with published values."""
+    from dmg.benchmark import benchmark
+
+    benchmark(ids or [], out, config=config, results=results, data_root=data_root, page=page)
 
 
 @app.command()

@@ -1,13 +1,16 @@
 """The configuration schema: what a user may set, with defaults, bounds and units.
 
-Two files exist. `config/config.yaml` (`Run`) says which experiments to run and where files lie;
+Three files exist. `config/config.yaml` (`Run`) says which experiments to run and where files lie;
 `config/experiments/<name>.yaml` (`Experiment`) describes one experiment and lists only what differs
-from the defaults here. Snakemake and the `dmg` command read both through this module, which
-imports neither torch nor numpy, so that a workflow starts at once.
+from the defaults here; `config/benchmarks/<id>.yaml` (`Benchmark`) holds published values and names
+the experiments that replicate them. Snakemake and the `dmg` command read them through this module,
+which imports neither torch nor numpy, so that a workflow starts at once.
 """
 
 from dmg.config.base import Period, Section
+from dmg.config.benchmark import Benchmark, Curve, Event, Published, Series, Variation
 from dmg.config.data import Data, Product, Synthetic
+from dmg.config.derive import Catalogue, Variants, write_experiment
 from dmg.config.evaluate import Evaluate, Metric
 from dmg.config.files import Ensemble, Experiment, Run
 from dmg.config.forcing import (
@@ -67,12 +70,16 @@ __all__ = [
     "Adadelta",
     "Adam",
     "AdamW",
+    "Benchmark",
+    "Catalogue",
     "CosineSchedule",
+    "Curve",
     "Data",
     "EaLstm",
     "Encoder",
     "Ensemble",
     "Evaluate",
+    "Event",
     "Experiment",
     "ExtremesSplit",
     "Forcing",
@@ -102,6 +109,7 @@ __all__ = [
     "PlainLstm",
     "Product",
     "PubSplit",
+    "Published",
     "PurSplit",
     "ReturnPeriods",
     "Rmse",
@@ -109,6 +117,7 @@ __all__ = [
     "Run",
     "Schedule",
     "Section",
+    "Series",
     "SpatialInterpolation",
     "SpatialSplit",
     "Split",
@@ -119,10 +128,13 @@ __all__ = [
     "TemporalSplit",
     "Train",
     "Transformer",
+    "Variants",
+    "Variation",
     "digest",
     "flat",
     "load_experiment",
     "parse",
     "read_yaml",
     "resolved",
+    "write_experiment",
 ]

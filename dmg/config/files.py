@@ -91,4 +91,7 @@ class Run(Section):
         Path("data/raw"), description="Folder of raw datasets (DMG_DATA_ROOT goes first)"
     )
     results_dir: Path = Field(Path("results"), description="Folder of everything produced")
+    reduced: bool = Field(
+        False, description="Benchmarks in their reduced form: what smaller machines or data allow"
+    )
     extract_parts: int = Field(4, ge=1, description="Jobs that extract one dataset")

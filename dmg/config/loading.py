@@ -17,6 +17,8 @@ from dmg.config.files import Experiment
 
 S = TypeVar("S", bound=Section)
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Safe loading, by the C library where PyYAML was built with it: ten times as quick."""
 CHOICES = ("one", "several", "text")
 """Parts of a place that a user does not write: which form a setting has."""
 
@@ -29,7 +31,7 @@ def load_experiment(path: str | Path) -> Experiment:
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a YAML mapping; `ValueError` names file and line of a mistake."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

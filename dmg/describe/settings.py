@@ -13,21 +13,22 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from dmg.config import Experiment, Period, Run, Section, parse, read_yaml, resolved
+from dmg.config import Benchmark, Experiment, Period, Run, Section, parse, read_yaml, resolved
 
 Row = tuple[str, ...]
 
 
 def load(path: Path) -> Section:
-    """Read a file of experiments to run (`Run`) or of one experiment, whichever it is."""
+    """Read a file of experiments to run, of one experiment or of a benchmark, whichever it is."""
     content = read_yaml(path)
-    schema = Run if set(content) & set(Run.model_fields) else Experiment
-    return parse(schema, content, str(path))
+    schemas: tuple[type[Section], ...] = (Run, Benchmark)
+    named = (s for s in schemas if set(content) & set(s.model_fields))
+    return parse(next(named, Experiment), content, str(path))
 
 
-def schema_json() -> str:
-    """JSON schema of an experiment file, for editors."""
-    return json.dumps(Experiment.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+def schema_json(schema: type[Section] = Experiment) -> str:
+    """JSON schema of an experiment file, or of another one, for editors."""
+    return json.dumps(schema.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def settings(
@@ -73,7 +74,7 @@ def _type(annotation: Any) -> str:
     if origin is tuple:
         return f"list of {_type(options[0])}"
     if origin is dict:
-        return f"mapping to {_type(options[1])}"
+        return "settings" if options[1] is Any else f"mapping to {_type(options[1])}"
     if origin is not None:  # Annotated
         return _type(options[0])
     if annotation in _sections(annotation):

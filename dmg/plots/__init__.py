@@ -8,16 +8,20 @@ from dmg.plots.curves import Hydrograph, hydrograph, loss_curves
 from dmg.plots.maps import Panel, basin_map, parameter_maps
 from dmg.plots.recovery import Recovery, parameter_recovery
 from dmg.plots.rivers import Rivers, river_map
-from dmg.plots.skill import distributions
+from dmg.plots.skill import Pair, Scored, agreement, comparison, distributions
 from dmg.plots.style import Array, svg, unit_text
 
 __all__ = [
     "Array",
     "Hydrograph",
+    "Pair",
     "Panel",
     "Recovery",
     "Rivers",
+    "Scored",
+    "agreement",
     "basin_map",
+    "comparison",
     "distributions",
     "hydrograph",
     "loss_curves",

@@ -46,11 +46,12 @@ def parameter_maps(
     rows = -(-len(panels) // columns)
     shape, _ = extent(longitude, latitude)
     figure = Figure(figsize=(WIDTH, rows * (0.55 + 0.9 * WIDTH / columns * shape)))
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    axes = figure.subplots(rows, columns, squeeze=False)
     for ax, panel in zip(axes.flat, panels, strict=False):
         points = gauges_on(ax, longitude, latitude, panel, most=11)
         ax.set_title(f"{panel.name} [{unit_text(panel.unit)}]", fontsize=8)
         ax.tick_params(labelsize=6)
+        ax.label_outer()
         bar = figure.colorbar(
             points, ax=ax, orientation="horizontal", aspect=30, pad=0.02, shrink=0.9
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dmg.plots.style import COLOURS, WIDTH, Array, styled
+from dmg.plots.style import COLOURS, GREY, INK, WIDTH, Array, styled
 
 
 @styled
@@ -32,6 +34,73 @@ def distributions(panels: Mapping[str, Mapping[str, Array]], lowest: float = -0.
         ax.set_xlim(max(lowest, np.floor(10 * smallest - 0.5) / 10), 1)
         ax.legend(loc="upper left")
     axes[0].set_ylabel("Fraction of basins [1]")
+    return figure
+
+
+class Scored(NamedTuple):
+    """Scores of one model `[B]`, and whether it ran in full, reduced, or elsewhere."""
+
+    label: str
+    values: Array
+    state: str  # full, reduced, recomputed or published
+
+
+class Pair(NamedTuple):
+    """A published value and ours."""
+
+    label: str
+    published: float
+    ours: float
+    state: str  # full, reduced or recomputed
+
+
+@styled
+def comparison(models: Sequence[Scored], name: str, lowest: float = -0.25) -> Figure:
+    """Draw distributions over basins: ours coloured, dashed if reduced; published ones grey."""
+    figure = Figure(figsize=(WIDTH, 3.6))
+    ax = figure.subplots()
+    ours = [m for m in models if m.state != "published"]
+    greys = cycle(zip(("#4b5563", "#7b8494", "#a3aab5"), ("-.", ":", (0, (6, 2))), strict=True))
+    for model in models:
+        x = np.sort(model.values[np.isfinite(model.values)])
+        published = model.state == "published"
+        colour, dash = next(greys) if published else (COLOURS[ours.index(model)], "-")
+        style = "--" if model.state == "reduced" else dash
+        label = f"{model.label}{', reduced' if model.state == 'reduced' else ''} ({x.size})"
+        steps = np.arange(x.size + 1) / max(x.size, 1)
+        label += f"\nmedian {np.median(x):.3f}" if x.size else ""
+        start = x[:1] if x.size else np.zeros(1)
+        ax.plot([*start, *x], steps if x.size else [0], color=colour, linestyle=style,
+                drawstyle="steps-post", label=label)  # fmt: skip
+        if x.size:
+            ax.plot([np.median(x)], [0.5], "o", color=colour, markersize=4)
+    ax.set(xlabel=f"{name} [1]", ylabel="Fraction of basins [1]", ylim=(0, 1), xlim=(lowest, 1))
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@styled
+def agreement(pairs: Sequence[Pair], name: str) -> Figure:
+    """Draw published values and ours side by side, a line for each."""
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.26 * len(pairs)))
+    ax = figure.subplots()
+    places = np.arange(len(pairs))
+    for place, pair in zip(places, pairs, strict=True):
+        ax.plot([pair.published, pair.ours], [place, place], color=GREY, linewidth=0.9, zorder=1)
+    ax.plot([p.published for p in pairs], places, "D", color=INK, markersize=4.5,
+            markerfacecolor="white", label="published")  # fmt: skip
+    faces = {"full": COLOURS[0], "reduced": "white", "recomputed": COLOURS[2]}
+    for state, face in faces.items():
+        mine = np.array([(p.ours, i) for i, p in enumerate(pairs) if p.state == state])
+        edge = COLOURS[0] if state == "reduced" else face
+        label = state if state == "recomputed" else f"ours, {state}"
+        if mine.size:
+            ax.plot(*mine.T, "o", color=edge, markerfacecolor=face, markersize=5.5, label=label)
+    ax.set_yticks(places, [p.label for p in pairs])
+    ax.set_ylim(len(pairs) - 0.5, -0.5)
+    ax.set_xlabel(f"Median {name} [1]")
+    ax.grid(axis="y", visible=False)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=4)
     return figure
 
 

@@ -169,7 +169,7 @@ def provenance_of(store: Path, runs: Sequence[Run], digest: str, periods: str) -
     facts = {f"store: {k}": _printed(v) for k, v in attributes_of(store).items()}
     facts |= {"store: source files": _source_digest(store)}
     facts |= {f"predictions: {k}": _printed(v) for k, v in attributes_of(runs[0].flow.path).items()}
-    facts |= {"configuration digest": digest, "report written by": f"dmg {_version()}"}
+    facts |= {"configuration digest": digest, "report written by": f"dmg {version_text()}"}
     return {"periods": periods} | {key: value for key, value in facts.items() if value}
 
 
@@ -184,7 +184,8 @@ def _source_digest(store: Path) -> str:
     return f"{len(lines)} basins, sha256 {digest}"
 
 
-def _version() -> str:
+def version_text() -> str:
+    """Return the version of this package, if it is installed."""
     try:
         return version("dmg-hpc")
     except PackageNotFoundError:  # run from a source tree that is not installed

@@ -1,0 +1,104 @@
+# Scores -> published values beside ours: snakemake B12, snakemake all_benchmarks.
+
+
+wildcard_constraints:
+    id="|".join(CATALOGUE.benchmarks) or "none",
+    derived="|".join([*CATALOGUE.derived, *CATALOGUE.ensembles]) or "none",
+
+
+def variants(id_: str) -> list[tuple[str, str]]:
+    """Names of the full and the reduced form of what a benchmark trains or averages."""
+    names = (CATALOGUE.variants(id_, key) for key in CATALOGUE.benchmarks[id_].series)
+    return [pair for pair in names if pair.full]
+
+
+def members(name: str) -> list[str]:
+    """The experiments behind a name: those of an ensemble, or itself."""
+    return list(ENSEMBLES[name].members) if name in ENSEMBLES else [name]
+
+
+def benchmark_scores(wildcards) -> list[str]:
+    """Scores of what has its data at hand, reduced if the run says so; the table tells of the rest."""
+    names = [less if RUN.reduced and less else full for full, less in variants(wildcards.id)]
+    try:
+        of_all = [*RUN.experiments, *(member for name in names for member in members(name))]
+        check_all_shared({name: EXPERIMENTS[name] for name in of_all})
+    except ValueError as error:
+        raise SystemExit(f"dmg: error: {error}") from None
+    there = [name for name in dict.fromkeys(names) if all(map(at_hand, members(name)))]
+    return [f"{R}/{name}/scores.csv" for name in there]
+
+
+def other_scores(wildcards) -> list[str]:
+    """Scores that are there without having been asked for: the table shows them too."""
+    paths = (f"{R}/{name}/scores.csv" for pair in variants(wildcards.id) for name in pair if name)
+    asked = benchmark_scores(wildcards)
+    return sorted({path for path in paths if path not in asked and os.path.exists(path)})
+
+
+def content_of(name: str) -> dict:
+    """Settings of an experiment or an ensemble."""
+    return dmg.config.resolved(ENSEMBLES[name]) if name in ENSEMBLES else resolved(name)
+
+
+# An experiment of a benchmark that has no file: another one with changes; or an ensemble.
+rule derive:
+    input:
+        benchmarks=ancient(lambda wildcards: f"config/benchmarks/{wildcards.derived[:3]}.yaml"),
+    output:
+        config=f"{R}/benchmarks/experiments/{{derived}}.yaml",
+    log:
+        "logs/derive/{derived}.log",
+    params:
+        digest=lambda wildcards: digest_of(content_of(wildcards.derived)),
+    shell:
+        "dmg config derive {wildcards.derived} --out {output.config} > {log} 2>&1"
+
+
+rule benchmark:
+    input:
+        config=ancient("config/benchmarks/{id}.yaml"),
+        scores=benchmark_scores,
+    output:
+        table=f"{R}/benchmarks/{{id}}.csv",
+    log:
+        "logs/benchmark/{id}.log",
+    params:
+        digest=lambda wildcards: digest_of(dmg.config.resolved(CATALOGUE.benchmarks[wildcards.id])),
+        others=other_scores,
+        results=R,
+        root=DATA_ROOT,
+    shell:
+        "dmg benchmark {wildcards.id} --results {params.results} --data-root {params.root}"
+        " --out {output.table} > {log} 2>&1"
+
+
+for id_ in CATALOGUE.benchmarks:
+
+    rule:
+        name:
+            id_
+        input:
+            f"{R}/benchmarks/{id_}.csv",
+
+
+rule benchmark_page:
+    input:
+        tables=expand("{results}/benchmarks/{id}.csv", results=R, id=CATALOGUE.benchmarks),
+    output:
+        table=f"{R}/benchmarks.csv",
+        page=report(f"{R}/benchmarks.html", category="benchmarks"),
+    log:
+        "logs/benchmark/page.log",
+    params:
+        results=R,
+        root=DATA_ROOT,
+    shell:
+        "dmg benchmark --results {params.results} --data-root {params.root}"
+        " --out {output.table} --page {output.page} > {log} 2>&1"
+
+
+rule all_benchmarks:
+    input:
+        f"{R}/benchmarks.csv",
+        f"{R}/benchmarks.html",
