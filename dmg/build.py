@@ -46,6 +46,7 @@ def build_loader(
         attributes=data.attributes,
         target=data.target if target else None,
         categories=statistics["categories"],
+        cache_mb=experiment.train.cache_mb,
     )
     if any(isinstance(n, schema.Table) and not n.shared for n in model.all_networks):
         _check_rows(loader.basin_ids, list(statistics["target_std"]))

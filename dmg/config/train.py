@@ -135,7 +135,9 @@ class ListedSchedule(Section):
 Schedule = Annotated[StepSchedule | CosineSchedule | ListedSchedule, Field(discriminator="name")]
 
 
-RESOURCES = ("processes", "threads", "accumulate", "seeds", "checkpoint_minutes", "trackers")
+RESOURCES = (
+    "processes", "threads", "cache_mb", "accumulate", "seeds", "checkpoint_minutes", "trackers",
+)  # fmt: skip
 """Settings of `train` that change how, or how often, a training runs, but not what it gives."""
 
 
@@ -190,4 +192,10 @@ class Train(Section):
         (), description="Records of the training beside metrics.jsonl, which is always there"
     )
     processes: int = Field(1, ge=1, description="Processes (ranks) of the training")
+    cache_mb: float = Field(
+        512,
+        ge=0,
+        description="Memory of a process for series that were read from the store; what does not"
+        " fit is read again, while the model works on the step before [MB]",
+    )
     threads: int | None = Field(None, ge=1, description="Threads a process; none: cores/processes")

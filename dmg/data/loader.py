@@ -8,8 +8,7 @@ Shape legend: T time, B basins, A attributes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from dmg.batch import Batch
+from dmg.data.chunks import ChunkCache, Series
 from dmg.data.variables import CALENDAR
 from dmg.data.zarrs import open_zarr
 
 Ints = NDArray[np.int64]
-Piece = tuple[tuple[int, int], int, slice, slice]
-"""Chunk (its row and column), row and days within it, and days of the window that they are."""
 CONSTANTS = ("area", "elevation", "latitude")
 
 
@@ -47,7 +45,7 @@ class DataLoader:
     basin_ids
         Basins of the experiment in order; none: those of the last store.
     cache_mb
-        Memory for chunks of series that were read [MB].
+        Memory for series that were read [MB]; of a chunk, only the rows of these basins stay.
 
     Raises
     ------
@@ -65,7 +63,7 @@ class DataLoader:
         *,
         categories: Mapping[str, Sequence[str]] | None = None,
         basin_ids: Sequence[str] | None = None,
-        cache_mb: int = 512,
+        cache_mb: float = 512,
     ) -> None:
         self.basin_ids: Sequence[str] = [str(b) for b in basin_ids or stores[-1]["basin"].values]
         self.times = _days(stores)
@@ -73,13 +71,12 @@ class DataLoader:
         self.forcings = tuple(name for name in read if name not in CONSTANTS)
         self.target = target
         names = [*self.forcings, *([target] if target else [])]
+        self._cache = ChunkCache(cache_mb)
         self._series = {
-            name: _Series(_find(stores, name), self.basin_ids)
+            name: Series(_find(stores, name), self.basin_ids, self._cache)
             for name in names
             if name not in CALENDAR
         }
-        chunk_mb = max(s.chunk_mb for s in self._series.values())
-        self._chunk = lru_cache(maxsize=max(1, int(cache_mb / chunk_mb)))(self._read_chunk)
         self._constants = _constants(stores, self.basin_ids, [n for n in read if n in CONSTANTS])
         self._attributes = _attributes(stores, attributes, categories or {}, self.basin_ids)
 
@@ -140,12 +137,8 @@ class DataLoader:
         out = np.empty((len(basins), days), dtype=np.float32)
         series = self._series[name]
         for i, (basin, start) in enumerate(zip(basins, first, strict=True)):
-            for place, row, inside, there in series.pieces(int(basin), int(start), days):
-                out[i, there] = self._chunk(name, *place)[row, inside]
+            out[i] = series.window(int(basin), int(start), days)
         return np.ascontiguousarray(out.T)
-
-    def _read_chunk(self, name: str, row: int, column: int) -> NDArray[np.float32]:
-        return self._series[name].read(row, column)
 
     def _check_complete(
         self, name: str, series: NDArray[np.float32], basins: Ints, first: Ints
@@ -158,35 +151,6 @@ class DataLoader:
             f" {self.basin_ids[basins[column]]} on {self.times[first[column] + day]};"
             " fill the gap or leave the basin out (data.basins)"
         )
-
-
-class _Series:
-    """One variable of a store, read by whole chunks of basins and days."""
-
-    def __init__(self, variable: xr.DataArray, basin_ids: Sequence[str]) -> None:
-        index = variable.indexes["basin"].get_indexer(list(basin_ids))
-        if (index < 0).any():
-            missing = [b for b, i in zip(basin_ids, index, strict=True) if i < 0]
-            raise ValueError(f"expected basins {missing[:5]} in the store, found none of that name")
-        basins, days = variable.encoding.get("chunks") or variable.shape
-        self._variable, self._index = variable, index
-        self._basins, self._days = int(basins), int(days)
-        self.chunk_mb = self._basins * self._days * 4 / 1e6
-
-    def pieces(self, basin: int, start: int, days: int) -> Iterator[Piece]:
-        """Cut `days` of a basin from `start` on where chunks end."""
-        block, row = divmod(int(self._index[basin]), self._basins)
-        for column in range(start // self._days, (start + days - 1) // self._days + 1):
-            origin = column * self._days
-            first, stop = max(start, origin), min(start + days, origin + self._days)
-            inside = slice(first - origin, stop - origin)
-            yield (block, column), row, inside, slice(first - start, stop - start)
-
-    def read(self, row: int, column: int) -> NDArray[np.float32]:
-        """Values of a chunk."""
-        basins = slice(row * self._basins, (row + 1) * self._basins)
-        days = slice(column * self._days, (column + 1) * self._days)
-        return self._variable[basins, days].to_numpy().astype(np.float32, copy=False)
 
 
 def _day_of_year(days: NDArray[np.datetime64]) -> NDArray[np.float32]:

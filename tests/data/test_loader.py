@@ -150,7 +150,33 @@ def test_cache_is_bounded(store: Path) -> None:
     chosen = open_loader([store], forcings=FORCINGS, cache_mb=0)
     for basin in range(5):
         chosen.batch(np.array([basin]), np.array([0]), 5)
-    assert chosen._chunk.cache_info().currsize == 1
+    assert len(chosen._cache) == 1
+
+
+def test_memory_is_for_the_rows_of_the_experiment(store: Path) -> None:
+    """Of chunks of two basins only the one that is asked for stays."""
+    ids = [str(b) for b in open_zarr(store)["basin"].values]
+    whole = open_loader([store], forcings=FORCINGS)
+    some = open_loader([store], forcings=FORCINGS, basin_ids=[ids[3], ids[0]])
+    days = np.array([390, 390])
+    found = some.batch(np.array([0, 1]), days, 20)
+    expected = whole.batch(np.array([3, 0]), days, 20)
+    for name in FORCINGS:
+        assert torch.equal(found.forcing[name], expected.forcing[name])
+    assert some._cache._size == 2 * 2 * len(FORCINGS) * 400 * 4
+    assert whole._cache._size == 2 * some._cache._size
+
+
+def test_the_limit_changes_no_value(store: Path) -> None:
+    rng = np.random.default_rng(0)
+    loaders = [open_loader([store], forcings=FORCINGS, cache_mb=mb) for mb in (0, 0.004, 512)]
+    for _ in range(10):
+        basins, starts = rng.integers(5, size=7), rng.integers(500, size=7)
+        batches = [each.batch(basins, starts, 300) for each in loaders]
+        for name in FORCINGS:
+            assert torch.equal(batches[0].forcing[name], batches[2].forcing[name])
+            assert torch.equal(batches[1].forcing[name], batches[2].forcing[name])
+    assert 0 < loaders[1]._cache._size <= 4000
 
 
 def test_gap_in_forcing_names_basin_and_day(data: xr.Dataset) -> None:
