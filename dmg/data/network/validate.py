@@ -41,17 +41,23 @@ class Problems:
 def find_problems(reaches: pd.DataFrame, units: pd.DataFrame, gauges: pd.DataFrame) -> Problems:
     """Look for everything that can be wrong with a network; see `Tables` for the columns."""
     found = Problems()
-    known = pd.Index(reaches["reach_id"])
+    known = pd.Index(reaches["reach_id"]).drop_duplicates()
+    ahead, fed, gauged = (
+        known.get_indexer(pd.Index(ids))
+        for ids in (reaches["downstream_id"], units["reach_id"], gauges["reach_id"])
+    )
     found.errors += _duplicates(reaches, "reach")
     found.errors += _duplicates(units, "unit")
     found.errors += _duplicates(gauges, "gauge")
-    found.errors += _unknown(reaches, "reach", "downstream_id", known)
-    found.errors += _unknown(units, "unit", "reach_id", known)
+    found.errors += _unknown(reaches, "reach", "downstream_id", ahead)
+    found.errors += _unknown(units, "unit", "reach_id", fed)
     if not found.errors:
-        found.errors += _cycles(reaches, known)
+        found.errors += _cycles(reaches, ahead)
     found.errors += _bad_numbers(reaches, units)
     found.notes += _odd_numbers(reaches, units)
-    found.notes += _off_the_network(units, gauges, known)
+    found.notes += _off_the_network(units, fed, gauges["gauge_id"][gauged < 0])
+    if len(units):
+        found.notes += _without_units(known, fed)
     return found
 
 
@@ -69,17 +75,17 @@ def _duplicates(table: pd.DataFrame, kind: str) -> Iterator[str]:
     )
 
 
-def _unknown(table: pd.DataFrame, kind: str, column: str, known: pd.Index) -> Iterator[str]:
-    lost = (table[column] != "") & ~table[column].isin(known)
-    pairs = table[f"{kind}_id"][lost] + " -> " + table[column][lost]
+def _unknown(table: pd.DataFrame, kind: str, column: str, at: Index) -> Iterator[str]:
+    lost = table[at < 0]
+    lost = lost[lost[column] != ""]
+    pairs = lost[f"{kind}_id"] + " -> " + lost[column]
     who = "reaches whose reach downstream" if kind == "reach" else "units whose reach"
     yield from listed(pairs, f"{who} is not in the table", "add that reach, or name none")
 
 
-def _cycles(reaches: pd.DataFrame, known: pd.Index) -> Iterator[str]:
-    downstream: Index = np.asarray(known.get_indexer(pd.Index(reaches["downstream_id"])), np.int64)
+def _cycles(reaches: pd.DataFrame, ahead: Index) -> Iterator[str]:
     yield from listed(
-        reaches["reach_id"].iloc[on_cycles(downstream)],
+        reaches["reach_id"].iloc[on_cycles(np.asarray(ahead, np.int64))],
         "reaches that flow in a circle",
         "let one of them leave it",
     )
@@ -109,15 +115,16 @@ def _odd_numbers(reaches: pd.DataFrame, units: pd.DataFrame) -> Iterator[str]:
     )
 
 
-def _off_the_network(units: pd.DataFrame, gauges: pd.DataFrame, known: pd.Index) -> Iterator[str]:
-    fed = known.isin(units["reach_id"])
-    lost = gauges["gauge_id"][~gauges["reach_id"].isin(known)]
-    yield from listed(units["unit_id"][units["reach_id"] == ""], "units off the network",
-                     "their runoff reaches no gauge")  # fmt: skip
-    if len(units):
-        yield from listed(known[~fed].to_series(), "reaches without a unit of their own",
-                         "they only carry what comes from upstream")  # fmt: skip
-    yield from listed(lost, "gauges off the network", "they are left out")
+def _off_the_network(units: pd.DataFrame, fed: Index, gauges: pd.Series[Any]) -> Iterator[str]:
+    off = units["unit_id"][fed < 0]
+    yield from listed(off, "units off the network", "their runoff reaches no gauge")
+    yield from listed(gauges, "gauges off the network", "they are left out")
+
+
+def _without_units(known: pd.Index, fed: Index) -> list[str]:
+    alone = np.bincount(fed[fed >= 0], minlength=len(known)) == 0
+    do = "they only carry what comes from upstream"
+    return listed(known[alone].to_series(), "reaches without a unit of their own", do)
 
 
 def listed(ids: pd.Series[Any], what: str, do: str) -> list[str]:
