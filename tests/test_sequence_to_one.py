@@ -97,15 +97,16 @@ def parse_train(settings: dict[str, Any]) -> Any:
     return experiment(train=settings).train
 
 
+@pytest.mark.parametrize("name", ["nse_batch", "mse"])
 def test_standardized_loss_differs_by_the_variance_of_the_target(
-    store: Path, tmp_path: Path
+    name: str, store: Path, tmp_path: Path
 ) -> None:
     preprocessed = write_preprocessed(make(), store, tmp_path)
     statistics = read_statistics(preprocessed / "statistics.json")["all"]
     loader = build.build_loader(make(), store, preprocessed, statistics)
     losses = []
     for standardized in (False, True):
-        loss = {"name": "nse_batch", "standardized": standardized}
+        loss = {"name": name, "standardized": standardized}
         chosen = experiment(train=TRAIN | {"loss": loss})
         one = build.build_loss(chosen, loader, statistics)
         losses.append(one(torch.ones(3, 2), torch.zeros(3, 2), torch.tensor([0, 1])).item())

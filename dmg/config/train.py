@@ -8,11 +8,17 @@ from pydantic import Field, model_validator
 
 from dmg.config.base import Section
 
+STANDARDIZED = (
+    "Measure errors in standard deviations of the pooled target, as published: the loss changes by"
+    " a constant factor, which clip_norm sees"
+)
+
 
 class Mse(Section):
     """Mean squared error."""
 
     name: Literal["mse"] = "mse"
+    standardized: bool = Field(False, description=STANDARDIZED)
 
 
 class Rmse(Section):
@@ -34,11 +40,7 @@ class NseBatch(Section):
 
     name: Literal["nse_batch"] = "nse_batch"
     epsilon: float = Field(0.1, ge=0, description="Added to the standard deviation [mm d-1]")
-    standardized: bool = Field(
-        False,
-        description="Measure errors in standard deviations of the pooled target, as published:"
-        " the loss changes by a constant factor, which clip_norm sees",
-    )
+    standardized: bool = Field(False, description=STANDARDIZED)
 
 
 class NseSqrtBatch(Section):

@@ -9,12 +9,16 @@ from dmg.losses.base import Loss, Sums, mean, root, total, valid
 
 
 class Mse(Loss):
-    """Mean squared error, mean (p - y)²."""
+    """Mean squared error, mean (p - y)² / u²; errors are measured in `unit` u [mm d-1]."""
+
+    def __init__(self, unit: float = 1.0) -> None:
+        super().__init__()
+        self.unit = unit
 
     def sums(self, sim: Tensor, obs: Tensor, mask: Tensor, basin: Tensor) -> Sums:
         """Squared error and count, see `Loss.sums`."""
         p, y = valid(sim, obs, mask)
-        return {"squared": total((p - y) ** 2), "count": total(mask)}
+        return {"squared": total(((p - y) / self.unit) ** 2), "count": total(mask)}
 
     def finalize(self, sums: Sums) -> Tensor:
         """Mean of the squared error."""
