@@ -24,7 +24,8 @@ def distributions(panels: Mapping[str, Mapping[str, Array]], lowest: float = -0.
     lowest
         Where the axis begins at the latest; curves may start above 0 there.
     """
-    figure = Figure(figsize=(WIDTH, 3.1))
+    many = max((len(groups) for groups in panels.values()), default=0) > 2
+    figure = Figure(figsize=(WIDTH, 3.7 if many else 3.1))
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for ax, (name, groups) in zip(axes, panels.items(), strict=True):
         for (group, values), colour in zip(groups.items(), COLOURS, strict=False):
@@ -32,7 +33,10 @@ def distributions(panels: Mapping[str, Mapping[str, Array]], lowest: float = -0.
         smallest = min((np.nanmin(v, initial=1.0) for v in groups.values()), default=0.0)
         ax.set(title=name, xlabel=f"{name} [1]", ylim=(0, 1))
         ax.set_xlim(max(lowest, np.floor(10 * smallest - 0.5) / 10), 1)
-        ax.legend(loc="upper left")
+        if many:  # beside the curves there is no room
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+        else:
+            ax.legend(loc="upper left")
     axes[0].set_ylabel("Fraction of basins [1]")
     return figure
 

@@ -149,12 +149,15 @@ def _skill(e: Evidence) -> Section:
             for n in names
         }
         labels = " and ".join(panels)
+        known = " and ".join(e.baselines)
+        note = f" No model: {known}, explained under Metrics." if known else ""
         figures.append(
             picture(
                 plots.distributions(panels),
                 f"Cumulative distribution of {labels} over the test basins",
                 f"Distribution of {labels} over the test basins; the dot is the median. The further"
-                " right a curve, the better; basins below the axis make it start above zero.",
+                " right a curve, the better; basins below the axis make it start above zero."
+                + note,
             )
         )
         figures += _map(e, names[0])
