@@ -9,8 +9,11 @@ from pydantic import Field
 from dmg.config.base import Period, Section
 
 Metric = Literal[
-    "nse", "kge", "kge_2012", "r", "alpha", "beta", "beta_nse", "pbias", "rmse", "mae",
-    "fhv", "flv", "flv_log", "fms", "rmse_low", "rmse_mid", "rmse_high", "peak_timing",
+    "nse", "kge", "kge_2012", "r", "spearman", "alpha", "beta", "beta_nse",
+    "pbias", "pbias_abs", "pbias_mid", "pbias_abs_mid", "bias_rel",
+    "mse", "rmse", "rmse_ub", "rmse_fdc", "rmse_low", "rmse_mid", "rmse_high", "mae", "mare",
+    "fhv", "fhv_abs", "flv", "flv_abs", "flv_log", "fms",
+    "peak_timing", "peak_mape", "missed_peaks", "d_max", "d_max_rel",
 ]  # fmt: skip
 
 Baseline = Literal["climatology", "climatology_median", "persistence"]

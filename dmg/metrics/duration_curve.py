@@ -100,6 +100,24 @@ def pbias_mid(sim: Series, obs: Series) -> Array:
     return _where_defined(c, 100 * ratio((s.sim - s.obs).sum(axis=1), s.obs.sum(axis=1)))
 
 
+def fhv_abs(sim: Series, obs: Series) -> Array:
+    """Absolute errors of the highest 2 % of the curves [%], `100 sum(|sim - obs|) / sum(obs)`."""
+    c = _curves(sim, obs)
+    return _absolute(c, np.rint(FRAC_HIGH * c.num_days), c.num_days)
+
+
+def flv_abs(sim: Series, obs: Series) -> Array:
+    """Absolute errors of the lowest 30 % of the curves [%], `100 sum(|sim - obs|) / sum(obs)`."""
+    c = _curves(sim, obs)
+    return _absolute(c, 0 * c.num_days, np.rint(FRAC_LOW * c.num_days), 1e-4)
+
+
+def pbias_abs_mid(sim: Series, obs: Series) -> Array:
+    """Absolute errors of the curves between the lowest 30 % and the highest 2 % [%]."""
+    c = _curves(sim, obs)
+    return _absolute(c, np.rint(FRAC_LOW * c.num_days), np.rint(FRAC_HIGH * c.num_days))
+
+
 def rmse_low(sim: Series, obs: Series) -> Array:
     """Root mean squared difference of the curves [unit of the flow] over the lowest 30 %.
 
@@ -158,6 +176,12 @@ def _where_defined(c: Curves, value: Array) -> Array:
     last = np.maximum(c.num_days - 1, 0).astype(int)[:, None]
     varies = c.obs[:, 0] < np.take_along_axis(c.obs, last, axis=1)[:, 0]
     return np.where(varies, value, np.nan)
+
+
+def _absolute(c: Curves, start: Array, stop: Array, small: float = 0.0) -> Array:
+    s = _segment(c, start, stop)
+    error = 100 * ratio(np.abs(s.sim - s.obs).sum(axis=1), s.obs.sum(axis=1) + small)
+    return _where_defined(c, np.where(s.inside.any(axis=1), error, np.nan))
 
 
 def _rmse(c: Curves, start: Array, stop: Array) -> Array:
