@@ -8,8 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dmg.config import Ensemble, Experiment, digest, resolved
+
+if TYPE_CHECKING:
+    from dmg.score import Details
 
 
 def synthetic(experiment: Experiment, out: Path) -> None:
@@ -131,20 +135,50 @@ def preprocess(
 
 
 def score(
-    experiment: Experiment, preprocess: Path, predictions: Sequence[Path], out: Path, summary: Path
+    experiment: Experiment,
+    preprocess: Path,
+    predictions: Sequence[Path],
+    out: Path,
+    summary: Path,
+    *,
+    store: Path | None = None,
 ) -> None:
-    """Score predictions basin by basin (`out`), and over all basins (`summary`)."""
-    from dmg.score import score as score_runs
-    from dmg.score import summarise
+    """Score predictions basin by basin (`out`), and over all basins (`summary`).
 
-    score_runs(
+    With the store, `peaks.csv`, `signatures.csv` and `groups.csv` are written beside `out`.
+    """
+    from dmg import score as scores
+
+    evaluate = experiment.evaluate
+    scores.score(
         predictions,
         preprocess,
         out,
-        metrics=experiment.evaluate.metrics,
+        metrics=evaluate.metrics,
         model=experiment.model.label,
+        min_days=evaluate.min_days,
+        details=None if store is None else _details(experiment, store, preprocess, out.parent),
     )
-    summarise(out, summary)
+    scores.summarise(out, summary)
+    if store is not None:
+        scores.write_groups(out, store, out.parent / "groups.csv", evaluate.groups)
+
+
+def _details(experiment: Experiment, store: Path, preprocess: Path, folder: Path) -> Details:
+    """Tables beside the scores, with the return periods of the basins that the split tests."""
+    from dmg.build_split import build_return_periods
+    from dmg.data.store import open_store
+    from dmg.score import Details
+    from dmg.score.files import FlowFile, read_splits
+
+    dataset, splits = open_store(store), read_splits(preprocess / "splits.csv")
+    basins = list(dict.fromkeys(splits.loc[splits["role"] == "test", "basin_id"]))
+    return Details(
+        peaks=folder / "peaks.csv",
+        signatures=folder / "signatures.csv",
+        return_periods=build_return_periods(experiment, basins, dataset),
+        precipitation=FlowFile(store, "precipitation") if "precipitation" in dataset else None,
+    )
 
 
 def baselines(experiment: Experiment, preprocess: Path, folder: Path, out: Path) -> None:

@@ -92,7 +92,7 @@ def test_basins_may_have_their_own_periods(tmp_path):
     before_end = flows(files.preprocess / OBSERVED, "01000035", "1992-09-30", "1993-03-31")
     sim = flows(files.predictions[0], "01000035", "1992-09-30", "1993-03-31")
     expected = METRICS["nse"].function(sim, before_end)[0]
-    found = scored(files).set_index("basin_id").loc["01000035", "nse"]
+    found = scored(files, min_days=180).set_index("basin_id").loc["01000035", "nse"]
     np.testing.assert_allclose(found, expected, rtol=1e-7)
 
 
@@ -118,7 +118,7 @@ def test_undefined_metrics_have_a_reason(tmp_path):
     assert list(table["reason"][:3]) == [
         "no observed flow in the period",
         "constant observed flow",
-        "one observed day only",
+        "only 1 observed days in the period, fewer than 330",
     ]
     assert "no simulated flow on " in table["reason"][3]
     assert table["reason"][4] == "undefined: kge"
@@ -133,7 +133,9 @@ def test_summary_pools_folds_and_counts_failures(tmp_path):
     table.to_csv(files.scores, index=False)
     summarise(files.scores, files.summary)
     summary = pd.read_csv(files.summary)
-    assert list(summary) == ["metric", "median", "mean", "q25", "q75", "basins", "failed"]
+    assert list(summary) == [
+        "metric", "median", "mean", "q25", "q75", "low", "high", "basins", "failed",
+    ]  # fmt: skip
     assert list(summary["metric"]) == NAMES
     nse = table.loc[table["seed"] == "ensemble", "nse"]
     first = summary.iloc[0]

@@ -23,6 +23,7 @@ EXTRACTION = (
 )
 # What the weights depend on.
 TRAINING = [key for key in dmg.config.Train.model_fields if key not in dmg.config.RESOURCES]
+SCORING = ("metrics", "min_days", "groups")
 # Resources of a training that its launcher takes; account, partition and constraint by the names
 # that Snakemake's own jobs have for them.
 SLURM_RESOURCES = {

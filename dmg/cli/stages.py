@@ -126,12 +126,16 @@ def score(
     out: Out,
     summary: Annotated[Path, typer.Option(help="File of medians and quartiles (CSV).")],
     predictions: Annotated[list[Path], typer.Argument(help="Predictions of each fold and seed.")],
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Store: adds peaks.csv, signatures.csv and groups.csv beside --out."),
+    ] = None,
 ) -> None:
     """Score predictions basin by basin."""
     from dmg.config import load_experiment
     from dmg.verbs import score
 
-    score(load_experiment(config), preprocess, predictions, out, summary)
+    score(load_experiment(config), preprocess, predictions, out, summary, store=store)
 
 
 @app.command()

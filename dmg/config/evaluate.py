@@ -32,6 +32,14 @@ class Evaluate(Section):
         description="Predictions read off observed flow, scored beside the model: of the day of the"
         " year in training, or of the day before (which sees the test observations)",
     )
+    min_days: int = Field(
+        330, ge=1, description="Observed days below which all metrics of a basin are undefined [d]"
+    )
+    groups: tuple[str, ...] | None = Field(
+        None,
+        description="Attributes by whose classes scores are summarised; none: those of area,"
+        " huc_02, aridity and frac_snow that the store has",
+    )
     outputs: tuple[str, ...] = Field(
         ("streamflow",), description="Simulated fluxes written by the prediction"
     )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dmg.plots import Array, Hydrograph
-from dmg.score import headline
+from dmg.score import headline, read_observed
 from dmg.score.files import FlowFile, Run, open_zarr, read_scores
 
 TRAINED, HELD_OUT = "trained on", "held out"
@@ -89,9 +89,8 @@ def hydrograph_of(
 
     `runs` are those of the basin's fold (their mean flow is shown), `rows` its test rows.
     """
-    row = rows[rows["basin_id"] == basin].iloc[0]
-    days = pd.date_range(row["start"], row["end"])
-    obs = observed.read([basin], days)[0]
+    _, days, flow = read_observed(observed, rows[rows["basin_id"] == basin])
+    obs = flow[0]
     part = telling_window(obs)
     shown = days[part]
     sim = np.mean([run.flow.read([basin], shown)[0] for run in runs], axis=0)

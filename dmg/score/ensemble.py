@@ -17,8 +17,10 @@ import numpy as np
 import pandas as pd
 
 from dmg.data.basins import match_basins
-from dmg.score import ENSEMBLE, blocks_of, read_observed, score_block, summary_of, write_table
-from dmg.score.files import Array, FlowFile, Run, open_runs, read_splits, rows_of
+from dmg.score.basins import score_block
+from dmg.score.files import Array, FlowFile, Run, open_runs, read_splits, rows_of, write_table
+from dmg.score.series import ENSEMBLE, basin_blocks, read_observed
+from dmg.score.summary import summary_of
 
 BLOCK_BASINS = 64
 TOLERANCE = 1e-3
@@ -72,7 +74,7 @@ def score_ensemble(
     blocks = [
         block
         for _, part in rows.groupby([m.name for m in members], sort=False)
-        for block in blocks_of(part, BLOCK_BASINS)
+        for block in basin_blocks(part, BLOCK_BASINS)
     ]
     tables = [table for block in blocks for table in _score(members, block, metrics)]
     names = [*(m.name for m in members), ENSEMBLE]

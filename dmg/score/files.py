@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from dmg.files import atomic
+
 UNIT = "mm d-1"
 Array = npt.NDArray[np.float64]
 
@@ -109,6 +111,12 @@ def read_scores(path: Path) -> pd.DataFrame:
     table = _read_table(path, ["basin_id", "fold", "seed"], dtype={"basin_id": str, "reason": str})
     table["reason"] = table["reason"].fillna("")
     return table
+
+
+def write_table(table: pd.DataFrame, out: Path) -> None:
+    """Write a table of scores as CSV."""
+    with atomic(out) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.8g")
 
 
 def rows_of(splits: pd.DataFrame, fold: str, role: str) -> pd.DataFrame:

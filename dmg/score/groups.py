@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,15 @@ import pandas as pd
 
 from dmg.metrics import METRICS
 from dmg.metrics.significance import median_interval
+from dmg.score.files import open_zarr, read_scores, write_table
+from dmg.score.summary import headline
 
-AREA_EDGES = (1000.0, 5000.0, 10_000.0, 30_000.0, 50_000.0)
-"""Classes of drainage area [km2] of Song et al. 2025, doi:10.1029/2024WR038928."""
+AREA_EDGES = (1_000.0, 5_000.0, 10_000.0, 30_000.0, 50_000.0)
+AREA_CLASSES = ("0-1k km2", "1-5k km2", "5-10k km2", "10-30k km2", "30-50k km2", ">50k km2")
+"""Classes of drainage area that the national δHBV 2.0 was published with (Song et al. 2025,
+doi:10.1029/2024WR038928): routing on the network tells from about 10,000 km2."""
+
+DEFAULT = ("area", "huc_02", "aridity", "frac_snow")
 
 QUANTILES = (1 / 3, 2 / 3)
 """Borders of the classes of any other number."""
@@ -22,11 +28,11 @@ GROUPED_RESAMPLES = 1000
 
 
 def area_classes(area: npt.ArrayLike) -> list[str]:
-    """Name the class of each drainage area [km2]: '0-1k km2', '1k-5k km2', ..., '>50k km2'."""
-    names = ["0", *(f"{edge / 1000:g}k" for edge in AREA_EDGES)]
-    labels = [f"{a}-{b} km2" for a, b in pairwise(names)]
-    values = np.asarray(area, dtype=np.float64)
-    return _binned(values, AREA_EDGES, [*labels, f">{names[-1]} km2"])
+    """Name the class of each drainage area [km2] `[B]`, "unknown" where it is NaN.
+
+    A class holds its upper edge: 1000 km2 is the last of 0-1k.
+    """
+    return _binned(np.asarray(area, dtype=np.float64), AREA_EDGES, AREA_CLASSES)
 
 
 def attribute_classes(values: pd.Series) -> list[str]:
@@ -91,6 +97,37 @@ def groups_of(table: pd.DataFrame, attributes: Mapping[str, pd.Series]) -> pd.Da
         order = np.argsort(values.to_numpy(), kind="stable")
         parts.append(by_class(table.iloc[order], [labels[i] for i in order], name))
     return pd.concat(parts, ignore_index=True) if parts else by_class(table[:0], [], "")
+
+
+def write_groups(scores: Path, store: Path, out: Path, names: Sequence[str] | None = None) -> None:
+    """Write the headline scores by classes of attributes of a store: see `groups_of`.
+
+    Parameters
+    ----------
+    scores
+        Table as `dmg.score.score` writes it.
+    store
+        Zarr store with the attributes of the basins.
+    out
+        Table to write.
+    names
+        Attributes; none: those of `DEFAULT` that the store has.
+
+    Raises
+    ------
+    ValueError
+        If an attribute is not in the store.
+    """
+    dataset = open_zarr(store)
+    chosen = [n for n in DEFAULT if n in dataset] if names is None else names
+    if unknown := [name for name in chosen if name not in dataset]:
+        raise ValueError(
+            f"evaluate.groups: expected attributes of the store, found {unknown}; choose from those"
+            f" in {store}"
+        )
+    ids = [str(basin) for basin in dataset["basin"].values]
+    columns = {name: pd.Series(dataset[name].values, index=ids) for name in chosen}
+    write_table(groups_of(headline(read_scores(scores)), columns), out)
 
 
 def _binned(

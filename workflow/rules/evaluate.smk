@@ -4,19 +4,23 @@
 rule score:
     input:
         config=ancient(config_file),
+        store=store,
         splits=f"{R}/{{experiment}}/preprocess/splits.csv",
         derived=f"{R}/{{experiment}}/preprocess/derived.zarr",
         predictions=of_runs("predictions.zarr"),
     output:
         scores=f"{R}/{{experiment}}/scores.csv",
         summary=report(f"{R}/{{experiment}}/summary.csv", category="{experiment}"),
+        peaks=f"{R}/{{experiment}}/peaks.csv",
+        signatures=f"{R}/{{experiment}}/signatures.csv",
+        groups=f"{R}/{{experiment}}/groups.csv",
     log:
         "logs/score/{experiment}.log",
     params:
-        digest=digest("evaluate.metrics"),
+        digest=digest("data.return_periods", *(f"evaluate.{key}" for key in SCORING)),
         folder=subpath(input.splits, parent=True),
     shell:
-        "dmg score --config {input.config} --preprocess {params.folder}"
+        "dmg score --config {input.config} --store {input.store} --preprocess {params.folder}"
         " --out {output.scores} --summary {output.summary} {input.predictions} > {log} 2>&1"
 
 
