@@ -5,6 +5,7 @@
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from dmg.config import Benchmark, Ensemble, Experiment, Run
@@ -55,7 +56,7 @@ def our_models() -> list[str]:
 
 def model_page(name: str) -> str:
     """Return the page with its tables renewed; the prose around them is written by hand."""
-    page = renewed(f"docs/models/{name}.md", generated(name))
+    page = renewed(f"docs/models/{name}.md", lambda: generated(name))
     if page is None:
         raise ValueError(
             f"docs/models/{name}.md: expected a page of the process model '{name}' with the lines"
@@ -64,13 +65,13 @@ def model_page(name: str) -> str:
     return page
 
 
-def renewed(path: str, tables: str) -> str | None:
+def renewed(path: str, tables: Callable[[], str]) -> str | None:
     """Return a page with what lies between its two lines renewed; none without such lines."""
     page = ROOT / path
     text = page.read_text(encoding="utf-8") if page.exists() else ""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
-    return f"{before}{BEGIN}{tables}\n{END}{after}" if begin and end else None
+    return f"{before}{BEGIN}{tables()}\n{END}{after}" if begin and end else None
 
 
 def evaluation_page() -> str:
@@ -79,8 +80,10 @@ def evaluation_page() -> str:
     found = [(f"`{n}`", s.unit, s.meaning) for n, s in SIGNATURES.items()]
     page = renewed(
         "docs/evaluation.md",
-        f"\n{table(('metric', 'printed as', 'unit', 'perfect', 'meaning'), metrics)}"
-        f"\n## Signatures\n\n{SIGNATURES_TEXT}\n\n{table(('signature', 'unit', 'meaning'), found)}",
+        lambda: (
+            f"\n{table(('metric', 'printed as', 'unit', 'perfect', 'meaning'), metrics)}"
+            f"\n## Signatures\n\n{SIGNATURES_TEXT}\n\n{table(('signature', 'unit', 'meaning'), found)}"
+        ),
     )
     assert page is not None
     return page
