@@ -23,7 +23,7 @@ from dmg.data.network import Network, generate
 from dmg.metrics.efficiency import nse
 from dmg.routing import MuskingumCunge, Reaches, UnitHydrograph
 from dmg.routing.channel import Minima
-from dmg.score.areas import CLASSES, area_classes
+from dmg.score.groups import AREA_CLASSES, area_classes
 
 WARMUP = 90  # days that are not scored
 MINIMA = Minima(slope=1e-4)  # large rivers fall less than the default
@@ -85,9 +85,9 @@ def rows_by_area(
     """Table of medians in classes of drainage area."""
     classes = np.array(area_classes(network.area))
     shapes = hydrographs(runoff)
-    small = best(shapes, truth[:, classes == CLASSES[0]])
+    small = best(shapes, truth[:, classes == AREA_CLASSES[0]])
     rows = []
-    for name in (c for c in CLASSES if c in classes):
+    for name in (c for c in AREA_CLASSES if c in classes):
         own = torch.from_numpy(classes == name)
         flows = {
             "unrouted": runoff[WARMUP:],

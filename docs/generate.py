@@ -78,13 +78,10 @@ def evaluation_page() -> str:
     """Return the page of the evaluation with its tables of metrics and signatures renewed."""
     metrics = [(f"`{n}`", m.label, m.unit, f"{m.perfect}", m.meaning) for n, m in METRICS.items()]
     found = [(f"`{n}`", s.unit, s.meaning) for n, s in SIGNATURES.items()]
-    page = renewed(
-        "docs/evaluation.md",
-        lambda: (
-            f"\n{table(('metric', 'printed as', 'unit', 'perfect', 'meaning'), metrics)}"
-            f"\n## Signatures\n\n{SIGNATURES_TEXT}\n\n{table(('signature', 'unit', 'meaning'), found)}"
-        ),
-    )
+    of_metrics = table(("metric", "printed as", "unit", "perfect", "meaning"), metrics)
+    of_signatures = table(("signature", "unit", "meaning"), found)
+    tables = f"\n{of_metrics}\n## Signatures\n\n{SIGNATURES_TEXT}\n\n{of_signatures}"
+    page = renewed("docs/evaluation.md", lambda: tables)
     assert page is not None
     return page
 
