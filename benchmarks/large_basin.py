@@ -96,7 +96,7 @@ def rows_by_area(
         }
         skill = [f"{median_nse(flow, truth[:, own]):.3f}" for flow in flows.values()]
         peak = [f"{delay[own].median():.0f}", f"{height[own].median():.2f}"]
-        rows.append((f"{name} km2", int(own.sum()), *peak, *skill))
+        rows.append((name, int(own.sum()), *peak, *skill))
     columns = (
         "drainage area", "reaches", "peak after [h]", "peak over runoff", "NSE, no routing",
         "NSE, unit hydrograph of the small", "NSE, best for the class",
