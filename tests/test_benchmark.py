@@ -223,6 +223,17 @@ def test_errors_of_peaks_come_by_return_period(files: Files) -> None:
     assert found["missing"][1] == "made has no scores of peak_error of 5-25"
 
 
+def test_the_page_shows_peaks_beside_published_boxes(files: Files) -> None:
+    peaks = pd.DataFrame({"basin_id": "01000000", "fold": "all", "seed": "seed0",
+                          "group": ["1-5", "1-5"], "peak_error": [0.1, 0.3]})  # fmt: skip
+    peaks.to_csv(files.root / "made/peaks.csv", index=False)
+    row = {"series": "hbv", "metric": "peak_error", "group": "1-5", "source": "s", "tag": "F"}
+    values = {"q25": 0.1, "median": 0.2, "q75": 0.4}
+    rows = [row | {"statistic": name, "value": value} for name, value in values.items()]
+    compared(files, files.root / "b.html", published=[*rows, *BENCHMARK["published"][2:]])
+    assert "Errors of annual peaks by return period" in (files.root / "b.html").read_text()
+
+
 def test_only_the_named_basins_are_scored(files: Files) -> None:
     (files.root / "ids.txt").write_text("# two\n01000000\n01000035\n")
     row = compared(files, basins=str(files.root / "ids.txt"), expected_basins=2).iloc[0]

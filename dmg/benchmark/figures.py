@@ -12,7 +12,7 @@ from dmg import plots
 from dmg.benchmark.outcomes import Outcome
 from dmg.benchmark.published import read_published
 from dmg.benchmark.rows import Sources, outcomes_of
-from dmg.config import Benchmark, Curve, Event
+from dmg.config import Benchmark, Curve, Event, Published
 from dmg.metrics import METRICS
 from dmg.report.evidence import coordinates_of, precipitation_of
 from dmg.report.render import Picture, picture
@@ -29,7 +29,7 @@ class Model:
 
     def __init__(self, label: str, state: str, outcome: Outcome) -> None:
         self.label, self.state, self.outcome = label, state, outcome
-        self.name = f"{label}, reduced" if state == "reduced" else label
+        self.name = f"{label} (reduced)" if state == "reduced" else label
 
     @property
     def skill(self) -> pd.Series[float]:
@@ -62,6 +62,7 @@ def pictures(benchmark: Benchmark, models: Sequence[Model], sources: Sources) ->
     drawn = list(_distributions(benchmark, models, sources))
     if models:
         drawn += list(_map(models[0]))
+    drawn += list(_peaks(benchmark, models))
     drawn += [flood for event in benchmark.events for flood in _flood(event, models)]
     if models:
         drawn += list(_parameters(models[0]))
@@ -84,10 +85,12 @@ def _distributions(
         state = "published" if curve.period else "recomputed"
         published.append(plots.Scored(curve.label, _array(values), state))
         notes += [f"{curve.label}: scored on {curve.period}"] if curve.period else []
-    if not (ours or published):
+    if not ours and all(each.state == "published" for each in published):
         return
     label = METRICS[SKILL].label
-    caption = f"Distribution of {label} over basins, published scores on the same basins in grey."
+    caption = f"Distribution of {label} over basins."
+    grey = any(p.state == "published" for p in published)
+    caption += " Grey: published scores, on the same basins." if grey else ""
     caption += " Dashed: reduced." if any(m.state == "reduced" for m in ours) else ""
     caption += f" {'; '.join(notes)}." if notes else ""
     figure = plots.comparison([*ours, *published], label)
@@ -103,6 +106,42 @@ def _files(benchmark: Benchmark) -> Iterator[Curve]:
 
 def _array(values: pd.Series[float]) -> plots.Array:
     return np.asarray(values, np.float64)
+
+
+def _peaks(benchmark: Benchmark, models: Sequence[Model]) -> Iterator[Picture]:
+    """Errors of annual peaks by return period, ours beside the published boxes."""
+    rows = [row for row in benchmark.published if row.metric == "peak_error"]
+    groups = list(dict.fromkeys(str(row.group) for row in rows))
+    if not groups:
+        return
+    drawn = [
+        plots.Boxes(series.label, "published", _published_quartiles(rows, key))
+        for key, series in benchmark.series.items()
+        if any(row.series == key for row in rows)
+    ]
+    for model in models:
+        table = headline(model.outcome.peaks).groupby("group")["peak_error"]
+        quartiles = {str(g): _quartiles(v) for g, v in table}
+        drawn += [plots.Boxes(model.label, model.state, quartiles)] if quartiles else []
+    xlabel = "Return period of the annual peak [years]"
+    figure = plots.boxes(drawn, groups, "Error of the annual peak [1]", xlabel)
+    caption = "Absolute error of the largest daily flow of a water year over the observed one:"
+    caption += " quartiles over basins and years, the bar is the median. Open boxes are published."
+    yield picture(figure, "Errors of annual peaks by return period", caption)
+
+
+def _quartiles(values: pd.Series[float]) -> tuple[float, float, float]:
+    low, middle, high = (float(values.quantile(q)) for q in (0.25, 0.5, 0.75))
+    return low, middle, high
+
+
+def _published_quartiles(
+    rows: Sequence[Published], series: str
+) -> dict[str, tuple[float, float, float]]:
+    values = {(r.group, r.statistic): r.value for r in rows if r.series == series}
+    groups = dict.fromkeys(str(group) for group, _ in values)
+    found = {g: [values.get((g, s)) for s in ("q25", "median", "q75")] for g in groups}
+    return {g: (v[0], v[1], v[2]) for g, v in found.items() if None not in v}  # type: ignore[misc]
 
 
 def _map(model: Model) -> Iterator[Picture]:

@@ -12,10 +12,11 @@ from dmg import plots
 from dmg.benchmark import tables
 from dmg.benchmark.cost import GPU_DAYS, GPU_NETWORK, GPU_PHYSICS, Cost, cost_of
 from dmg.benchmark.figures import Model, models_of, pictures
-from dmg.benchmark.rows import NOT_RUN, Sources
+from dmg.benchmark.rows import Sources
 from dmg.files import atomic
 from dmg.report.render import Picture, picture, render
 from dmg.report.tables import version_text
+from dmg.status.evidence import read_json
 
 GPU_NOTE = (
     f"{GPU_NETWORK * 1e3:.1f} ms for the {GPU_DAYS} days of a step of a recurrent network, as"
@@ -66,6 +67,7 @@ def _section(
         "protocol": benchmark.protocol,
         "caveats": benchmark.caveats,
         "lines": tables.lines(rows),
+        "sources": tables.sources(rows),
         "lacks": tables.lacks(rows),
         "figures": pictures(benchmark, models, sources),
     }
@@ -74,7 +76,7 @@ def _section(
 def _overview(table: pd.DataFrame) -> list[Picture]:
     """Draw published and own medians of NSE, where there are both."""
     rows = table[(table["metric"] == "nse") & (table["statistic"] == "median")]
-    rows = tables.headlines(rows[rows["difference"].notna() & (rows["state"] != NOT_RUN)])
+    rows = tables.headlines(rows[rows["difference"].notna()])
     if rows.empty:
         return []
     pairs = [
@@ -96,7 +98,8 @@ def _costs(models: Sequence[Model]) -> list[Cost]:
 def _provenance(table: pd.DataFrame, sources: Sources) -> dict[str, str]:
     digests = {}
     for name in sorted({str(name) for name in table["experiment"]} - {""}):
-        done = sorted((sources.results / name).glob("*/seed*/done.json"))
-        digests[f"experiment {name}"] = f"{len(done)} trained models"
+        done = [read_json(path) for path in (sources.results / name).glob("*/seed*/done.json")]
+        known = sorted({str(each["digest"]) for each in done if "digest" in each})
+        digests[f"experiment {name}"] = f"models trained: {len(done)}; digest {', '.join(known)}"
     tags = "T text or table, F read off a figure, A abstract, C computed from published files"
     return {"tags": tags, **digests, "page written by": f"dmg {version_text()}"}

@@ -35,21 +35,32 @@ class Line(NamedTuple):
     basins: str
     seeds: str
     state: str
-    source: str
+    source: str  # its number
 
 
 class Lack(NamedTuple):
     """What is missing, why, and the command for it."""
 
-    model: str
+    models: str
     state: str
-    missing: list[str]
+    missing: str
     command: str
 
 
 def lines(table: pd.DataFrame) -> list[Line]:
-    """Rows of a benchmark as text."""
-    return [_line(row) for row in records(table)]
+    """Rows of a benchmark as text, with the numbers of their sources."""
+    numbers = {source: number for number, source in sources(table).items()}
+    return [_line(row, numbers[_source(row)]) for row in records(table)]
+
+
+def sources(table: pd.DataFrame) -> dict[str, str]:
+    """Give the sources of a benchmark by number, in the order of its rows."""
+    each = dict.fromkeys(_source(row) for row in records(table))
+    return {f"S{number}": source for number, source in enumerate(each, 1)}
+
+
+def _source(row: dict[str, Any]) -> str:
+    return f"{row['source']} ({row['tag']})" if row["tag"] else str(row["source"])
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -57,7 +68,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
-def _line(row: dict[str, Any]) -> Line:
+def _line(row: dict[str, Any], source: str) -> Line:
     ours = _number(row, "ours")
     if not math.isnan(row["spread"]):
         ours += f" ± {_number(row, 'spread')}"
@@ -71,7 +82,7 @@ def _line(row: dict[str, Any]) -> Line:
         f"{row['basins']} of {row['expected_basins']}",
         str(row["seeds"]) if row["seeds"] else DASH,
         row["state"],
-        row["source"] + (f" [{row['tag']}]" if row["tag"] else ""),
+        source,
     )
 
 
@@ -112,13 +123,12 @@ def verdict(row: dict[str, Any]) -> str:
 
 
 def lacks(table: pd.DataFrame) -> list[Lack]:
-    """Say what is missing of each model, once."""
-    rows = table[["model", "state", "missing", "command"]].drop_duplicates()
+    """Say what is missing, once for all models that lack the same."""
+    groups = table.groupby(["state", "missing", "command"], sort=False)["model"]
     return [
-        Lack(row["model"], row["state"], row["missing"].split("; ") if row["missing"] else [],
-             row["command"])
-        for row in records(rows)
-    ]  # fmt: skip
+        Lack(", ".join(dict.fromkeys(models)), str(state), str(missing), str(command))
+        for (state, missing, command), models in groups
+    ]
 
 
 def tiles(table: pd.DataFrame) -> list[Tile]:
@@ -149,8 +159,9 @@ def lead(table: pd.DataFrame) -> str:
 
 
 def headlines(table: pd.DataFrame) -> pd.DataFrame:
-    """First row of each model and state: what the overview shows."""
-    return table.drop_duplicates(["id", "model", "state"], keep="first")
+    """First row of each model and state that was run: what the overview shows."""
+    run = table[table["state"] != NOT_RUN]
+    return run.drop_duplicates(["id", "model", "state"], keep="first")
 
 
 def cost_rows(costs: Iterable[Cost]) -> list[list[str]]:

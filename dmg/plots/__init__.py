@@ -8,11 +8,12 @@ from dmg.plots.curves import Hydrograph, hydrograph, loss_curves
 from dmg.plots.maps import Panel, basin_map, parameter_maps
 from dmg.plots.recovery import Recovery, parameter_recovery
 from dmg.plots.rivers import Rivers, river_map
-from dmg.plots.skill import Pair, Scored, agreement, comparison, distributions
+from dmg.plots.skill import Boxes, Pair, Scored, agreement, boxes, comparison, distributions
 from dmg.plots.style import Array, svg, unit_text
 
 __all__ = [
     "Array",
+    "Boxes",
     "Hydrograph",
     "Pair",
     "Panel",
@@ -21,6 +22,7 @@ __all__ = [
     "Scored",
     "agreement",
     "basin_map",
+    "boxes",
     "comparison",
     "distributions",
     "hydrograph",

@@ -40,7 +40,7 @@ def basin_map(longitude: Array, latitude: Array, values: Array, label: str) -> F
 
 @styled
 def parameter_maps(
-    longitude: Array, latitude: Array, panels: Sequence[Panel], columns: int = 3
+    longitude: Array, latitude: Array, panels: Sequence[Panel], columns: int = 4
 ) -> Figure:
     """Draw one small map for each quantity, with its unit; the positions are `[B]`."""
     rows = -(-len(panels) // columns)

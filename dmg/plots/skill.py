@@ -58,6 +58,14 @@ class Pair(NamedTuple):
     state: str  # full, reduced or recomputed
 
 
+class Boxes(NamedTuple):
+    """Lower quartile, median and upper quartile of one model in some groups."""
+
+    label: str
+    state: str  # full, reduced or published
+    quartiles: Mapping[str, tuple[float, float, float]]
+
+
 @styled
 def comparison(models: Sequence[Scored], name: str, lowest: float = -0.25) -> Figure:
     """Draw distributions over basins: ours coloured, dashed if reduced; published ones grey."""
@@ -105,6 +113,32 @@ def agreement(pairs: Sequence[Pair], name: str) -> Figure:
     ax.set_xlabel(f"Median {name} [1]")
     ax.grid(axis="y", visible=False)
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=4)
+    return figure
+
+
+@styled
+def boxes(models: Sequence[Boxes], groups: Sequence[str], label: str, xlabel: str) -> Figure:
+    """Draw quartiles of each model in each group: ours filled, lighter if reduced, others open."""
+    figure = Figure(figsize=(WIDTH, 3.2))
+    ax = figure.subplots()
+    width = 0.8 / max(len(models), 1)
+    for i, model in enumerate(models):
+        colour = COLOURS[i % len(COLOURS)]
+        fill = {"full": 0.85, "reduced": 0.3}.get(model.state, 0.0)
+        for place, group in enumerate(groups):
+            if group not in model.quartiles:
+                continue
+            low, middle, high = model.quartiles[group]
+            left = place - 0.4 + i * width
+            ax.bar(left, high - low, 0.85 * width, low, align="edge", color=(colour, fill),
+                   edgecolor=colour, linewidth=1)  # fmt: skip
+            ax.plot([left, left + 0.85 * width], [middle, middle], color=INK, linewidth=1.6)
+        ax.bar(0, 0, color=(colour, fill), edgecolor=colour, label=f"{model.label}, {model.state}")
+    ax.set_xticks(range(len(groups)), groups)
+    ax.grid(axis="x", visible=False)
+    ax.set(xlabel=xlabel, ylabel=label)
+    ax.set_ylim(bottom=0)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
 
 
