@@ -5,13 +5,15 @@ prediction is that of the test period, day by day (`evaluate.memory: window`) or
 
     python benchmarks/lstm.py --threads 2 camels531_lstm_seq2one camels531_lstm:64
 
-A number after the colon replaces the hidden size.
+A number after the colon replaces the hidden size. With `--processor-time --threads 1` other work on
+the machine matters less; two threads take a little more than half of it.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,10 +106,10 @@ def steps_per_epoch(chosen: Experiment) -> int:
     ).steps_per_epoch  # fmt: skip
 
 
-def row(name: str, repeats: int) -> list[str]:
+def row(name: str, repeats: int, clock: Callable[[], float]) -> list[str]:
     chosen = load(name)
     predict, size = prediction(chosen)
-    times = alternate({"step": training_step(chosen), "piece": predict}, repeats)
+    times = alternate({"step": training_step(chosen), "piece": predict}, repeats, clock)
     step, piece = (statistics.median(times[key]) / 1e3 for key in ("step", "piece"))
     spread = f"{min(times['step']):.0f}-{max(times['step']):.0f}"
     epoch = step * steps_per_epoch(chosen) / 3600
@@ -125,11 +127,13 @@ if __name__ == "__main__":
     parser.add_argument("experiments", nargs="+")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--processor-time", action="store_true")
     arguments = parser.parse_args()
+    clock = time.process_time if arguments.processor_time else time.perf_counter
     torch.set_num_threads(arguments.threads)
     print(environment() + f", {arguments.threads} threads\n")
     head = [
         "experiment", "step [ms]", "min-max", "windows/s", "steps an epoch", "epoch [h]",
         "all epochs [h]", "prediction [h]",
     ]  # fmt: skip
-    print(table(head, [row(name, arguments.repeats) for name in arguments.experiments]))
+    print(table(head, [row(name, arguments.repeats, clock) for name in arguments.experiments]))
