@@ -26,6 +26,7 @@ from dmg.data.template import strings
 from dmg.data.zarrs import consolidate, encode
 from dmg.files import atomic
 from dmg.score import scores_of, write_table
+from dmg.score.basins import MIN_DAYS
 from dmg.score.files import UNIT, Array, FlowFile, read_splits
 
 DAYS = 366
@@ -33,7 +34,13 @@ SHARD_BASINS, CHUNK_DAYS = 64, 1461
 
 
 def score_baselines(
-    names: Sequence[str], preprocess: Path, folder: Path, out: Path, *, metrics: Sequence[str]
+    names: Sequence[str],
+    preprocess: Path,
+    folder: Path,
+    out: Path,
+    *,
+    metrics: Sequence[str],
+    min_days: int = MIN_DAYS,
 ) -> None:
     """Write baselines of every fold, `<folder>/<name>/<fold>/seed0/predictions.zarr`, and scores.
 
@@ -47,8 +54,8 @@ def score_baselines(
         Where the predictions go.
     out
         Table to write, with the columns of `scores.csv`.
-    metrics
-        Keys of `dmg.metrics.METRICS`.
+    metrics, min_days
+        As in `dmg.score.score`.
     """
     splits = read_splits(preprocess / "splits.csv")
     observed = FlowFile(preprocess / "derived.zarr")
@@ -61,7 +68,9 @@ def score_baselines(
             path = folder / name / fold / "seed0/predictions.zarr"
             _write(path, BASELINES[name](flow, observed.days, trained), observed, name)
             predictions.append(path)
-        tables.append(scores_of(predictions, preprocess, metrics=metrics, model=name))
+        tables.append(
+            scores_of(predictions, preprocess, metrics=metrics, model=name, min_days=min_days)
+        )
     write_table(pd.concat(tables), out)
 
 

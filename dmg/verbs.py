@@ -188,7 +188,14 @@ def baselines(experiment: Experiment, preprocess: Path, folder: Path, out: Path)
     settings = experiment.evaluate
     if not settings.baselines:
         raise ValueError("evaluate.baselines: expected one baseline at least, found none")
-    score_baselines(settings.baselines, preprocess, folder, out, metrics=settings.metrics)
+    score_baselines(
+        settings.baselines,
+        preprocess,
+        folder,
+        out,
+        metrics=settings.metrics,
+        min_days=settings.min_days,
+    )
 
 
 def ensemble(settings: Ensemble, predictions: Sequence[Path], out: Path, summary: Path) -> None:

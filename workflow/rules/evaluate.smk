@@ -35,7 +35,7 @@ rule baselines:
     log:
         "logs/baselines/{experiment}.log",
     params:
-        digest=digest("evaluate.baselines", "evaluate.metrics"),
+        digest=digest("evaluate.baselines", "evaluate.metrics", "evaluate.min_days"),
         folder=subpath(input.splits, parent=True),
     shell:
         "dmg baselines --config {input.config} --preprocess {params.folder}"
