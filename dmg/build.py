@@ -14,10 +14,13 @@ import pandas as pd
 import torch
 
 from dmg import config as schema
+from dmg.build_gauges import at_gauges, build_gauge_sampler, gauge_windows
 from dmg.build_model import Statistics, build_handler
 from dmg.config import Experiment, digest, flat, resolved
 from dmg.data.day_sampler import DaySampler
+from dmg.data.gauge_loader import GaugeLoader
 from dmg.data.loader import DataLoader, open_loader
+from dmg.data.network import Network
 from dmg.data.sampler import DataSampler, Sampler, tile
 from dmg.data.splits import read_splits, select
 from dmg.distributed import device
@@ -36,18 +39,23 @@ def build_loader(
     preprocessed: Path,
     statistics: Statistics,
     target: bool = True,
-) -> DataLoader:
+) -> DataLoader | GaugeLoader:
     """Loader of all that the experiment's network and process model read."""
     data, model = experiment.data, experiment.model
+    network = Network.read(preprocessed / "network.zarr") if data.gauges else None
+    derived = "derived.zarr" if network is None else "units.zarr"
     physical = [name for phy in model.process_models for name in MODELS[phy.label].forcings]
     loader = open_loader(
-        [store, preprocessed / "derived.zarr"],
+        [store, preprocessed / derived],
         forcings=[*data.forcings, *physical],
         attributes=data.attributes,
-        target=data.target if target else None,
+        target=data.target if target and network is None else None,
         categories=statistics["categories"],
         cache_mb=experiment.train.cache_mb,
+        basin_ids=None if network is None else network.unit_id.tolist(),
     )
+    if network is not None:
+        return at_gauges(experiment, loader, network, preprocessed, target)
     if any(isinstance(n, schema.Table) and not n.shared for n in model.all_networks):
         _check_rows(loader.basin_ids, list(statistics["target_std"]))
     return loader
@@ -66,7 +74,7 @@ def _check_rows(basins: Sequence[str], trained: Sequence[str]) -> None:
 
 
 def spans(
-    loader: DataLoader, splits: pd.DataFrame, fold: str, role: str
+    loader: DataLoader | GaugeLoader, splits: pd.DataFrame, fold: str, role: str
 ) -> tuple[list[int], list[int], list[int]]:
     """Rows, and first and last day (indices, both included), of each period of a role."""
     rows = select(splits, fold, role)
@@ -92,7 +100,7 @@ def whole_spans(
 
 def build_trainer(
     experiment: Experiment,
-    loader: DataLoader,
+    loader: DataLoader | GaugeLoader,
     statistics: Statistics,
     preprocessed: Path,
     fold: str,
@@ -154,7 +162,11 @@ def _mlflow(experiment: Experiment, run_dir: Path, run: str, identity: str) -> M
 
 
 def build_sampler(
-    experiment: Experiment, loader: DataLoader, splits: pd.DataFrame, fold: str, seed: int
+    experiment: Experiment,
+    loader: DataLoader | GaugeLoader,
+    splits: pd.DataFrame,
+    fold: str,
+    seed: int,
 ) -> Sampler:
     """Sampler of the windows of a fold's training basins.
 
@@ -162,6 +174,8 @@ def build_sampler(
     each day's own window is one of a training day.
     """
     train, periods = experiment.train, spans(loader, splits, fold, "train")
+    if isinstance(loader, GaugeLoader):
+        return build_gauge_sampler(train, loader, *whole_spans(*periods), seed)
     each_day = train.draw == "each_day"
     sampler = DaySampler if each_day else DataSampler
     return sampler(
@@ -174,7 +188,9 @@ def build_sampler(
     )
 
 
-def build_loss(experiment: Experiment, loader: DataLoader, statistics: Statistics) -> Loss:
+def build_loss(
+    experiment: Experiment, loader: DataLoader | GaugeLoader, statistics: Statistics
+) -> Loss:
     """Loss function, with the standard deviation of each basin's target where it needs one."""
     settings = experiment.train.loss
     options = settings.model_dump(exclude={"name"})
@@ -234,7 +250,7 @@ def build_validation(
     experiment: Experiment,
     handler: ModelHandler,
     loss: Loss,
-    loader: DataLoader,
+    loader: DataLoader | GaugeLoader,
     splits: pd.DataFrame,
     fold: str,
 ) -> Validation | None:
@@ -243,9 +259,12 @@ def build_validation(
     if not rows:
         return None
     train = experiment.train
-    windows = tile(
-        rows, first, last, batch_size=train.batch_size, window=train.window, warmup=train.warmup
-    )
+    if isinstance(loader, GaugeLoader):
+        windows = gauge_windows(train, loader, rows, first, last)
+    else:
+        windows = tile(
+            rows, first, last, batch_size=train.batch_size, window=train.window, warmup=train.warmup
+        )
     return Validation(
         handler=handler, loss=loss, loader=loader, windows=windows,
         warmup=train.warmup, target=experiment.data.target,

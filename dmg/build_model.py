@@ -29,7 +29,7 @@ from dmg.nn import (
 from dmg.normalizer import Normalizer
 from dmg.parameters import ParameterMap
 from dmg.phy import MODELS, ProcessModel
-from dmg.routing import UnitHydrograph
+from dmg.routing import MuskingumCunge, Rivers, UnitHydrograph
 
 Statistics = Mapping[str, Any]
 """Statistics of the training part of one fold, see `dmg.data.statistics`."""
@@ -69,13 +69,16 @@ def build_delta(
     """Couple one process model (none: the network gives the flow) with its networks."""
     model = experiment.model
     phy_model = build_phy(phy) if phy else None
-    routing = UnitHydrograph(model.routing.length) if model.routing and phy_model else None
+    length = model.routing.length if model.routing and phy_model else None
+    routing = UnitHydrograph(length) if length else None
+    rivers = build_rivers(model.routing)
     dynamic, fixed = (phy.dynamic, phy.fixed) if phy else ((), {})
-    parameters = parameter_map(phy_model, routing, dynamic, model.num_components, fixed)
-    return DeltaModel(
+    parameters = parameter_map(phy_model, routing, dynamic, model.num_components, fixed, rivers)
+    delta = DeltaModel(
         build_networks(experiment, statistics, parameters),
         phy_model,
         routing,
+        rivers,
         normalizer=build_normalizer(experiment, statistics),
         parameters=parameters,
         warmup_gradient=experiment.train.warmup_gradient,
@@ -83,6 +86,16 @@ def build_delta(
         outputs=(experiment.data.target,),
         correction=build_correction(experiment, statistics),
     )
+    delta.recompute_days = experiment.train.recompute_days
+    return delta
+
+
+def build_rivers(settings: schema.Routing | None) -> Rivers | None:
+    """Routing through a river network; none where runoff is averaged over the units."""
+    if not isinstance(settings, schema.MuskingumCunge):
+        return None
+    routing = MuskingumCunge(settings.substeps, shift=settings.shift)
+    return Rivers(routing, settings.learned)
 
 
 def build_phy(settings: schema.Phy) -> ProcessModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ def build_split(
     basins: Sequence[str],
     store: xr.Dataset,
     return_periods: pd.DataFrame | None = None,
+    groups: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Table of who is trained on, validated on and tested on, and when.
 
@@ -38,10 +39,15 @@ def build_split(
         Dataset with attributes and positions of the basins, and their discharge.
     return_periods
         Return periods of annual peaks where they are known already: see `build_return_periods`.
+    groups
+        Group of each basin that stays together; none: those that the split names, if any.
     """
     how = experiment.data.split
     periods = {"train": _days(how.train), "test": _days(how.test)}
     validate = _days(how.validate_) if how.validate_ else None
+    named = getattr(how, "groups", None)
+    if groups is None and named is not None:
+        groups = nested_groups(named, basins)
     match how:
         case schema.TemporalSplit():
             return splits.temporal(
@@ -50,6 +56,7 @@ def build_split(
                 validate=validate,
                 frac_holdout=how.frac_holdout,
                 seed=how.seed,
+                groups=groups,
             )
         case schema.ExtremesSplit():
             if return_periods is None:
@@ -60,10 +67,10 @@ def build_split(
                 **periods,
                 validate=validate,
                 rule=_rule(how),
-                folds=_folds(how, basins, store) if how.num_folds else None,
+                folds=_folds(how, basins, store, groups) if how.num_folds else None,
             )
         case _:
-            folds = _folds(how, basins, store)
+            folds = _folds(how, basins, store, groups)
             return splits.hold_out(basins, folds, **periods, validate=validate)
 
 
@@ -92,7 +99,12 @@ def build_return_periods(
     )
 
 
-def _folds(how: schema.Split, basins: Sequence[str], store: xr.Dataset) -> Folds:
+def _folds(
+    how: schema.Split,
+    basins: Sequence[str],
+    store: xr.Dataset,
+    groups: Mapping[str, str] | None,
+) -> Folds:
     match how:
         case schema.PurSplit():
             values = _column(store, how.attribute, basins)
@@ -101,11 +113,13 @@ def _folds(how: schema.Split, basins: Sequence[str], store: xr.Dataset) -> Folds
             lat, lon = (_column(store, name, basins) for name in ("latitude", "longitude"))
             return splits.spatial_folds(basins, lat, lon, how.num_folds)
         case schema.NestedSplit():
-            groups = nested_groups(how.groups, basins)
+            assert groups is not None  # the configuration asks for them
             return splits.grouped_folds(groups, how.num_folds, how.seed)
         case schema.PubSplit() | schema.ExtremesSplit():
             number = how.num_folds
             assert number is not None
+            if how.folds is None and groups is not None:
+                return splits.grouped_folds(groups, number, how.seed)
             if how.folds is None:
                 return splits.random_folds(basins, number, how.seed)
             return _published(splits.read_folds(how.folds, basins), number, str(how.folds))

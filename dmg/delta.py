@@ -15,6 +15,7 @@ from torch import Tensor
 from dmg.batch import Batch
 from dmg.correction import FLUX, Correction
 from dmg.nn import Inputs, Network, NetworkState, NoNetwork, Scores
+from dmg.nn.recompute import run
 from dmg.normalizer import Normalizer
 from dmg.parameters import Parameter, ParameterMap, learned
 from dmg.phy import ProcessModel
@@ -25,7 +26,7 @@ class State(NamedTuple):
     """Everything that a model remembers between two chunks of a stream."""
 
     phy: Any = None  # storages of the process model, [B, E] each
-    routing: Mapping[str, Tensor] = {}  # water in transit: [K-1, B] of a flux, channels
+    routing: Mapping[str, Any] = {}  # water in transit: [K-1, B] of a flux, and `channels`
     nn: NetworkState = ()  # memory of the network
     static: Mapping[str, Tensor] | None = None  # resolved static parameters; None: not resolved
     time: Tensor | None = None  # day after the last step, days since 1970-01-01, [B]
@@ -102,6 +103,7 @@ class DeltaModel(torch.nn.Module):
         self.warmup_gradient = warmup_gradient
         self.dynamic_dropout = dynamic_dropout
         self.outputs = tuple(outputs)
+        self.recompute_days: int | None = None  # kept for the gradient, see `nn.recompute`
         self._check_sizes()
 
     def forward(self, batch: Batch, state: State | None = None) -> Output:
@@ -136,7 +138,7 @@ class DeltaModel(torch.nn.Module):
 
     def _run(self, batch: Batch, state: State) -> Output:
         inputs = self.normalizer.inputs(batch)
-        scores, memory = self.nn(inputs, state.nn)
+        scores, memory = run(self.nn, inputs, state.nn, False, self.recompute_days)
         static = self._static(scores, state)
         time = batch.time + batch.num_steps
         if self.phy_model is None:
@@ -159,7 +161,7 @@ class DeltaModel(torch.nn.Module):
         learns = torch.is_grad_enabled() and self.warmup_gradient == "network"
         inputs = self.normalizer.inputs(batch)
         with torch.set_grad_enabled(learns):
-            scores, memory = self.nn(inputs, state.nn, True)
+            scores, memory = run(self.nn, inputs, state.nn, True, self.recompute_days)
         warm = State(nn=memory, static=state.static, time=batch.time + batch.num_steps)
         if self.phy_model is None:
             return warm
@@ -213,7 +215,7 @@ class DeltaModel(torch.nn.Module):
         self,
         fluxes: dict[str, Tensor],
         parameters: Mapping[str, Tensor],
-        transit: Mapping[str, Tensor],
+        transit: Mapping[str, Any],
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         if self.routing is None or self.phy_model is None:
             return fluxes, {}
@@ -227,11 +229,11 @@ class DeltaModel(torch.nn.Module):
         fluxes: dict[str, Tensor],
         parameters: Mapping[str, Tensor],
         batch: Batch,
-        transit: Mapping[str, Tensor],
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        transit: Mapping[str, Any],
+    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if batch.topology is None:
             return fluxes, {}
-        at_gauges: tuple[dict[str, Tensor], dict[str, Tensor]] = self.aggregate(
+        at_gauges: tuple[dict[str, Tensor], dict[str, Any]] = self.aggregate(
             fluxes, parameters, batch.topology, transit
         )
         return at_gauges

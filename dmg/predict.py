@@ -17,6 +17,7 @@ import xarray as xr
 import zarr
 from torch import Tensor
 
+from dmg.data.gauge_loader import GaugeLoader
 from dmg.data.loader import DataLoader, Ints
 from dmg.data.template import strings
 from dmg.data.zarrs import consolidate, encode
@@ -25,13 +26,14 @@ from dmg.files import atomic
 from dmg.handler import ModelHandler
 from dmg.parameters import Parameter
 
+Loader = DataLoader | GaugeLoader
 CHUNK_DAYS = 1461
 """Days of a chunk in the file [d]."""
 
 
 def predict(
     handler: ModelHandler,
-    loader: DataLoader,
+    loader: Loader,
     out: Path,
     *,
     reference: tuple[Any, Any],
@@ -45,14 +47,15 @@ def predict(
     """Simulate all basins of the loader and write them to a Zarr store.
 
     Static parameters are resolved once per basin over the reference period and held; the state
-    is carried through the chunks, so that `chunk_days` changes memory, not numbers.
+    is carried through the chunks, so that `chunk_days` changes memory, not numbers. Static
+    parameters are written too, but for gauges, whose units have them.
 
     Parameters
     ----------
     handler
         The trained model.
     loader
-        Forcings and attributes.
+        Forcings and attributes, of basins or of gauges with their units.
     out
         Store to write, whole or not at all.
     reference
@@ -80,7 +83,8 @@ def predict(
     first, last = (loader.index(d) for d in period or (loader.times[0], loader.times[-1]))
     days = range(first, last + 1)
     with atomic(out) as temporary:
-        template = _template(loader, days, outputs, handler.model.constants, block_basins)
+        constants = {} if isinstance(loader, GaugeLoader) else handler.model.constants
+        template = _template(loader, days, outputs, constants, block_basins)
         template.attrs = dict(attrs or {})
         encoding = encode(template, block_basins, math.gcd(block_basins, 8), CHUNK_DAYS)
         template.to_zarr(
@@ -95,13 +99,14 @@ def predict(
                 state = State()
                 fluxes = _by_window(handler, loader, basins, days, memory, chunk_days)
             values = {name: torch.cat([part[name] for part in fluxes]).T for name in outputs}
-            _write(temporary, basins, values | dict(state.static or {}))
+            static = {name: (state.static or {})[name] for name in constants}
+            _write(temporary, basins, values | static)
         consolidate(temporary)
 
 
 def _resolved(
     handler: ModelHandler,
-    loader: DataLoader,
+    loader: Loader,
     basins: Ints,
     reference: tuple[Any, Any],
     chunk_days: int,
@@ -115,7 +120,7 @@ def _resolved(
 
 def _carried(
     handler: ModelHandler,
-    loader: DataLoader,
+    loader: Loader,
     basins: Ints,
     days: range,
     state: State,
@@ -134,7 +139,7 @@ def _carried(
 
 def _by_window(
     handler: ModelHandler,
-    loader: DataLoader,
+    loader: Loader,
     basins: Ints,
     days: range,
     memory: int,
@@ -153,7 +158,7 @@ def _by_window(
 
 
 def _template(
-    loader: DataLoader,
+    loader: Loader,
     days: range,
     outputs: Mapping[str, str],
     constants: Mapping[str, tuple[Parameter, int | None]],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dmg.config import Ensemble, Experiment, digest, resolved
 
 if TYPE_CHECKING:
+    from dmg.data.workers import SlurmWorkers
     from dmg.score import Details
 
 
@@ -93,12 +94,16 @@ def part_numbers(part: str) -> tuple[int, int]:
 
 def named_basins(experiment: Experiment) -> list[str] | None:
     """Basin ids that the experiment names, in its file or in another; none: all there are."""
+    return named_ids(experiment.data.basins)
+
+
+def named_ids(listed: Sequence[str] | Path | None) -> list[str] | None:
+    """Ids that are listed in the configuration or in a file; none: all there are."""
     from dmg.data.basins import read_basins
 
-    basins = experiment.data.basins
-    if basins is None:
+    if listed is None:
         return None
-    return read_basins(basins) if isinstance(basins, Path) else list(basins)
+    return read_basins(listed) if isinstance(listed, Path) else list(listed)
 
 
 def preprocess(
@@ -116,6 +121,9 @@ def preprocess(
 
     data = experiment.data
     workers = None if slurm is None else SlurmWorkers.parse(slurm)
+    if data.gauges is not None:
+        _preprocess_gauges(experiment, store, out, workers)
+        return
     dataset = open_store(store)
     available = [str(basin) for basin in dataset["basin"].values]
     named = named_basins(experiment)
@@ -129,6 +137,41 @@ def preprocess(
         attributes=data.attributes,
         log_forcings=data.log_forcings,
         target=data.target,
+        pet=data.pet,
+        workers=workers,
+    )
+
+
+def _preprocess_gauges(
+    experiment: Experiment, store: Path, out: Path, workers: SlurmWorkers | None
+) -> None:
+    """Preprocess gauges and their units; network and gauges' store lie beside that of the units."""
+    from dmg.build_split import build_split
+    from dmg.data.network import Network
+    from dmg.data.preprocess_gauges import network_of_gauges, preprocess_gauges
+    from dmg.data.splits.nested import river_groups
+    from dmg.data.store import open_store
+
+    data, how = experiment.data, experiment.data.gauges
+    assert how is not None
+    flow = store.parent / f"{how.store}.zarr"
+    network = network_of_gauges(
+        Network.read(store.parent / f"{data.dataset}_network.zarr"),
+        flow,
+        named_ids(how.ids),
+        tolerance=how.area_tolerance,
+        max_area=how.max_area,
+    )
+    gauges = network.gauge_id.tolist()
+    preprocess_gauges(
+        store,
+        flow,
+        network,
+        out,
+        splits=build_split(experiment, gauges, open_store(flow), groups=river_groups(network)),
+        forcings=data.forcings,
+        attributes=data.attributes,
+        log_forcings=data.log_forcings,
         pet=data.pet,
         workers=workers,
     )

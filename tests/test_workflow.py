@@ -17,7 +17,7 @@ import pytest
 import river_layouts
 import yaml
 
-from dmg.config import RESOURCES, load_experiment
+from dmg.config import RESOURCES, Experiment, load_experiment
 from dmg.data.network import Network
 from dmg.data.workers import SlurmWorkers
 from dmg.launch import SlurmOptions
@@ -86,7 +86,20 @@ def test_every_shipped_experiment_has_a_plan(project: Path, name: str) -> None:
     experiment = load_experiment(ROOT / f"config/experiments/{name}.yaml")
     assert jobs["train"] == jobs["predict"] == len(experiment.train.seeds)
     assert jobs.get("synthetic", 0) == experiment.data.is_generated
-    assert jobs["report"] == jobs["preprocess"] == jobs["merge"] == 1
+    own = "preprocess_gauges" if experiment.data.gauges else "preprocess"
+    assert jobs["report"] == jobs[own] == 1
+    beside = len(beside_own(experiment))
+    assert jobs["merge"] == 1 + beside
+
+
+def beside_own(experiment: Experiment) -> set[str]:
+    """Stores that an experiment reads beside its own: of its gauges, or for another's folder."""
+    if experiment.data.gauges:
+        return {experiment.data.gauges.store}
+    if str(experiment.data.basins).startswith("results/"):
+        other = load_experiment(ROOT / f"config/experiments/{experiment.data.basins.parts[1]}.yaml")
+        return {other.data.store_name} | beside_own(other)
+    return set()
 
 
 def write_river(project: Path) -> None:
@@ -106,9 +119,12 @@ def test_units_wait_for_the_store_of_their_weather(project: Path) -> None:
     result = snakemake(project, "-n", "--config", "experiments=[network_demo_gauges,river]")
     jobs = planned(result)
     assert (jobs["synthetic"], jobs["extract_init"], jobs["merge"]) == (1, 2, 2)
+    alone = snakemake(project, "-n", "--config", "experiments=[river]")
+    assert planned(alone)["merge"] == 2 and planned(alone)["train"] == 1
+    edit(project / "config/experiments/river.yaml", "data", "forcing", "store", value="unknown")
     line = refused(snakemake(project, "-n", "--config", "experiments=[river]"))
     assert "data.forcing.store: expected a store that an experiment makes" in line
-    assert "found 'network_demo_gauges' in none of river; add one" in line
+    assert "found 'unknown' in none of river; add one" in line
 
 
 def test_all_shipped_experiments_run_together_and_share_stores(project: Path) -> None:

@@ -92,6 +92,7 @@ def load_all():
         both = sorted(set(ensembles) & set(experiments))
         if both:
             raise ValueError(f"ensembles: {both} are experiments too; rename one of them")
+        experiments |= needed(experiments, run, catalogue)
         check_all_shared(experiments)
         for name in catalogue.names:
             experiments.setdefault(name, catalogue.experiment(name))
@@ -113,6 +114,38 @@ def files(kind: str, names):
 def check_all_shared(experiments: dict) -> None:
     check_shared(experiments, "store_name", EXTRACTION, "store")
     check_shared(experiments, "dataset", ("synthetic", "synthetic_network"), "dataset")
+
+
+def needed(experiments: dict, run, catalogue) -> dict:
+    """Further experiments whose stores or folders those read, by name; nothing else is run."""
+    known = dict(experiments)
+    while True:
+        made = {each.data.store_name for each in known.values()}
+        wanted = [make for each in known.values() for make in makers(each, run)]
+        names = [name for store, name in wanted if name and name not in known and store not in made]
+        if not names:
+            return {name: each for name, each in known.items() if name not in experiments}
+        known[names[0]] = catalogue.experiment(names[0])
+
+
+def makers(experiment, run):
+    """Each store that an experiment reads beside its own, or none, with an experiment that makes it."""
+    data = experiment.data
+    for part in (data.forcing, data.gauges):
+        if getattr(part, "store", None):
+            yield part.store, maker_of_store(part.store)
+    for path in (data.basins, getattr(data.split, "groups", None)):
+        if isinstance(path, Path) and path.is_relative_to(run.results_dir):
+            yield None, path.relative_to(run.results_dir).parts[0]
+
+
+def maker_of_store(store: str) -> str | None:
+    """The first shipped experiment that makes a store."""
+    for path in sorted(Path("config/experiments").glob("*.yaml")):
+        data = dmg.config.read_yaml(path).get("data", {})
+        if data.get("store", data.get("dataset", "camels_us")) == store:
+            return path.stem
+    return None
 
 
 def check_shared(experiments: dict, shared: str, settings: tuple[str, ...], key: str) -> None:
@@ -140,6 +173,9 @@ wildcard_constraints:
     dataset="|".join(sorted({e.data.dataset for e in EXPERIMENTS.values()})),
     fold="all|fold[0-9]+",
     seed="seed[0-9]+",
+
+
+GAUGED = "|".join(name for name, each in EXPERIMENTS.items() if each.data.gauges) or "none"
 
 
 def owner(wildcards) -> str:
@@ -199,7 +235,8 @@ def split_tables(wildcards) -> list[str]:
     named = [getattr(data.split, name, None) for name in ("folds", "groups")]
     if data.split.kind == "extremes":
         named.append(data.return_periods.table)
-    return [str(path) for path in named if path and os.path.exists(path)]
+    made = [path for path in named if path and path.is_relative_to(RUN.results_dir)]
+    return [str(path) for path in named if path and (path in made or os.path.exists(path))]
 
 
 def data_root(wildcards) -> str:
@@ -249,7 +286,7 @@ def forcing_store(wildcards) -> list[str]:
     if forcing.store not in made and not os.path.exists(path):
         raise SystemExit(
             f"dmg: error: experiment {name}: data.forcing.store: expected a store that an experiment"
-            f" makes, found '{forcing.store}' in none of {', '.join(EXPERIMENTS)}; add one that"
+            f" makes, found '{forcing.store}' in none of {', '.join(RUN.experiments)}; add one that"
             " makes it to `experiments`"
         )
     return [path]
@@ -257,6 +294,18 @@ def forcing_store(wildcards) -> list[str]:
 
 def store(wildcards) -> str:
     return f"{R}/stores/{EXPERIMENTS[wildcards.experiment].data.store_name}.zarr"
+
+
+def basin_store(wildcards) -> str:
+    """The store of the basins that are scored: the gauges' where there are units upstream."""
+    gauges = EXPERIMENTS[wildcards.experiment].data.gauges
+    return f"{R}/stores/{gauges.store}.zarr" if gauges else store(wildcards)
+
+
+def at_gauges(wildcards) -> list[str]:
+    """The network and the gauges' store, where an experiment is trained at gauges."""
+    data = EXPERIMENTS[wildcards.experiment].data
+    return [f"{R}/stores/{data.dataset}_network.zarr", basin_store(wildcards)]
 
 
 def folds(experiment: str) -> list[str]:

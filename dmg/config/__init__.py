@@ -22,8 +22,9 @@ from dmg.config.forcing import (
     SpatialInterpolation,
     SyntheticNetwork,
 )
+from dmg.config.gauges import Gauges
 from dmg.config.loading import digest, flat, load_experiment, parse, read_yaml, resolved
-from dmg.config.model import GammaUnitHydrograph, Model, Phy
+from dmg.config.model import GammaUnitHydrograph, Model, MuskingumCunge, Phy, Routing
 from dmg.config.networks import (
     EaLstm,
     Encoder,
@@ -85,6 +86,7 @@ __all__ = [
     "Forcing",
     "ForcingVariable",
     "GammaUnitHydrograph",
+    "Gauges",
     "GridVariable",
     "Gridded",
     "KgeBatch",
@@ -99,6 +101,7 @@ __all__ = [
     "Mlp",
     "Model",
     "Mse",
+    "MuskingumCunge",
     "NestedSplit",
     "Network",
     "NseBatch",
@@ -114,6 +117,7 @@ __all__ = [
     "ReturnPeriods",
     "Rmse",
     "RmseComb",
+    "Routing",
     "Run",
     "Schedule",
     "Section",

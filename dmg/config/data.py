@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from dmg.config.base import Section
 from dmg.config.forcing import Forcing, Layout, SyntheticNetwork
-from dmg.config.split import ReturnPeriods, Split
+from dmg.config.gauges import Gauges
+from dmg.config.split import NestedSplit, PubSplit, ReturnPeriods, Split, TemporalSplit
 
 Product = Literal["daymet", "maurer", "maurer_extended", "nldas", "nldas_extended"]
 Source = Literal["camels_us", "merit", "nextgen", "nhm", "rapid", "synthetic_network"]
@@ -51,6 +52,9 @@ class Data(Section):
     layout: Layout | None = Field(
         None, description="Shards and chunks of the store; none: what suits the source"
     )
+    gauges: Gauges | None = Field(
+        None, description="Train and score at gauges of the river network, with all units upstream"
+    )
     basins: tuple[str, ...] | Path | None = Field(
         None, description="Basin ids, or a text file with one id a line; none: all in the store"
     )
@@ -88,8 +92,30 @@ class Data(Section):
         if is_network != (self.forcing is not None):
             expected, do = ("one", "add it") if is_network else ("none", "remove it")
             raise ValueError(f"forcing: expected {expected} for source {self.source}; {do}")
+        self._split_suits_the_gauges(is_network)
         self._require_one_generator()
         return self
+
+    def _split_suits_the_gauges(self, is_network: bool) -> None:
+        if self.gauges is not None and not is_network:
+            raise ValueError(
+                f"gauges: expected none for source {self.source}, whose basins have a gauge each;"
+                " remove it"
+            )
+        whole = isinstance(self.split, TemporalSplit | PubSplit | NestedSplit)
+        published = isinstance(self.split, PubSplit) and self.split.folds is not None
+        if self.gauges is not None and (published or not whole):
+            raise ValueError(
+                "split: expected temporal, nested or random pub with data.gauges, found"
+                f" {self.split.kind} with folds that may train on gauges up- or downstream of"
+                " tested ones"
+            )
+        nested = isinstance(self.split, NestedSplit) and self.split.groups is None
+        if nested and self.gauges is None:
+            raise ValueError(
+                "split: expected groups with kind nested, found none; name a table or a river"
+                " network in data.split.groups"
+            )
 
     def _require_one_generator(self) -> None:
         if self.source == "synthetic_network" and self.synthetic_network is None:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from dmg.config.base import Section
 from dmg.config.data import Data
 from dmg.config.evaluate import Evaluate, Metric
-from dmg.config.model import Model
+from dmg.config.model import Model, MuskingumCunge
 from dmg.config.train import Train
 
 
@@ -56,6 +56,33 @@ class Experiment(Section):
             raise ValueError(
                 "evaluate.memory: window simulates each day apart, which is for a network that"
                 " gives the flow; use carried, or set phy: null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rivers_have_gauges(self) -> Experiment:
+        if isinstance(self.model.routing, MuskingumCunge) and self.data.gauges is None:
+            raise ValueError(
+                "model.routing: muskingum_cunge needs the gauges of a river network; set"
+                " data.gauges, or use gamma"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gauges_share_a_window(self) -> Experiment:
+        found = [
+            name
+            for name, wrong in (
+                ("train.draw: each_day", self.train.draw == "each_day"),
+                ("evaluate.memory: window", self.evaluate.memory == "window"),
+                ("model.weights", self.model.weights != "mean"),
+            )
+            if wrong
+        ]
+        if self.data.gauges is not None and found:
+            raise ValueError(
+                f"{found[0]}: expected none with data.gauges, whose units all have the same days;"
+                " remove it"
             )
         return self
 

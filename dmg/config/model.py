@@ -50,6 +50,32 @@ class GammaUnitHydrograph(Section):
     length: int = Field(15, ge=1, description="Ordinates of the unit hydrograph [d]")
 
 
+class MuskingumCunge(Section):
+    """Unit runoff through the reaches of the river network upstream of each gauge."""
+
+    name: Literal["muskingum_cunge"] = "muskingum_cunge"
+    learned: tuple[Literal["n", "q_spatial", "p_spatial"], ...] = Field(
+        ("n", "q_spatial"),
+        description="Parameters of the reaches that networks give, each the mean of its units': n"
+        " must be among them, q_spatial too",
+    )
+    substeps: int = Field(24, ge=1, description="Steps of routing a day")
+    shift: int = Field(
+        0, ge=0, description="Substeps by which a gauge's day begins before that of the forcing"
+    )
+    hillslope: int | None = Field(
+        5,
+        ge=1,
+        description="Ordinates of a gamma unit hydrograph before the reaches [d]; none: runoff"
+        " enters its reach on the day that it forms",
+    )
+
+    @property
+    def length(self) -> int | None:
+        """Ordinates of the unit hydrograph of each unit; none: it has none."""
+        return self.hillslope
+
+
 def _is_list(value: Any) -> str:
     return "several" if isinstance(value, list | tuple) else "one"
 
@@ -64,6 +90,7 @@ def _is_text(value: Any) -> str:
     return "text" if isinstance(value, str) else "one"
 
 
+Routing = Annotated[GammaUnitHydrograph | MuskingumCunge, Field(discriminator="name")]
 OneOrMorePhy = Annotated[
     Annotated[Phy, Tag("one")] | Annotated[tuple[Phy, ...], Tag("several")],
     Discriminator(_is_list),
@@ -91,7 +118,7 @@ class Model(Section):
         " own; none: all parameters are fixed",
     )
     num_components: int = Field(16, ge=1, description="Parallel parameter sets per basin")
-    routing: GammaUnitHydrograph | None = Field(
+    routing: Routing | None = Field(
         GammaUnitHydrograph(), description="Routing of runoff to the gauge; none: unrouted"
     )
     dynamic_dropout: float = Field(

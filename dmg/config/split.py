@@ -44,6 +44,12 @@ class TemporalSplit(_Split):
         0.0, ge=0, lt=1, description="Fraction of basins never trained on, only tested [1]"
     )
     seed: int = Field(0, description="Seed of the choice of held-out basins")
+    groups: Path | None = Field(
+        None,
+        description="Table of basin_id and group (gauges of one river), or a river network (.zarr),"
+        " whose groups are held out as a whole; none: each basin on its own, or, with data.gauges,"
+        " gauges with all others on their river",
+    )
 
     @property
     def holds_out(self) -> bool:
@@ -100,8 +106,10 @@ class NestedSplit(_Split):
     """Gauges are held out together with all others on their river, upstream or downstream."""
 
     kind: Literal["nested"] = "nested"
-    groups: Path = Field(
-        description="Table of basin_id and group (gauges of one river), or a river network (.zarr)"
+    groups: Path | None = Field(
+        None,
+        description="Table of basin_id and group (gauges of one river), or a river network (.zarr);"
+        " none: the network of data.gauges",
     )
     num_folds: int = Field(5, ge=2, description="Number of folds")
     seed: int = Field(0, description="Seed of the random folds")

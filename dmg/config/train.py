@@ -138,7 +138,8 @@ Schedule = Annotated[StepSchedule | CosineSchedule | ListedSchedule, Field(discr
 
 
 RESOURCES = (
-    "processes", "threads", "cache_mb", "accumulate", "seeds", "checkpoint_minutes", "trackers",
+    "processes", "threads", "cache_mb", "accumulate", "recompute_days", "seeds",
+    "checkpoint_minutes", "trackers",
 )  # fmt: skip
 """Settings of `train` that change how, or how often, a training runs, but not what it gives."""
 
@@ -163,6 +164,12 @@ class Train(Section):
         " draw: each_day, all windows",
     )
     batch_size: int = Field(100, ge=1, description="Windows a step, over all processes")
+    units_per_batch: int = Field(
+        1000,
+        ge=1,
+        description="Units a step at most, over all processes, where data.gauges is set: as many"
+        " gauges as they fit, in place of batch_size",
+    )
     window: int = Field(365, ge=1, description="Scored days of a window [d]")
     warmup: int = Field(365, ge=0, description="Days simulated before the scored ones [d]")
     warmup_gradient: Literal["none", "network", "all"] = Field(
@@ -176,6 +183,12 @@ class Train(Section):
         ge=1,
         description="Pieces in which a process simulates its windows of a step, which needs less"
         " memory; the gradient stays that of all windows together",
+    )
+    recompute_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days of the network's pass kept in memory for the gradient; the others are"
+        " computed twice, which needs less memory and more time; none: all are kept [d]",
     )
     compress_gradients: Literal["bfloat16"] | None = Field(
         None,

@@ -31,13 +31,20 @@ PROVENANCE = ("dataset", "product", "source", "dmg_version", "plan")
 def derive(dataset: xr.Dataset, pet: Pet = "hargreaves") -> dict[str, NDArray[np.float32]]:
     """Compute the variables of `DERIVED`, `[B, T]`, from those of a store.
 
-    Shortwave radiation of a store is the mean over daylight, and becomes one over 24 hours.
+    Shortwave radiation of a store is the mean over daylight, and becomes one over 24 hours. There
+    is no streamflow where the store has no discharge.
     """
     low, high = (dataset[f"temperature_{end}"].to_numpy() for end in ("min", "max"))
-    depth = 86.4 * dataset["discharge"].to_numpy() / dataset["area"].to_numpy()[:, None]
-    potential = _potential(dataset, pet, low, high)
-    found = {"temperature": (low + high) / 2, "pet": potential, "streamflow": depth}
+    found = {"temperature": (low + high) / 2, "pet": _potential(dataset, pet, low, high)}
+    if "discharge" in dataset:
+        area = dataset["area"].to_numpy()[:, None]
+        found["streamflow"] = 86.4 * dataset["discharge"].to_numpy() / area
     return {name: np.asarray(values, dtype=np.float32) for name, values in found.items()}
+
+
+def derived_names(dataset: xr.Dataset) -> list[str]:
+    """Names of what `derive` gives for a store."""
+    return [name for name in DERIVED if name != "streamflow" or "discharge" in dataset]
 
 
 def _potential(dataset: xr.Dataset, pet: Pet, low: Floats, high: Floats) -> Floats:
@@ -93,7 +100,10 @@ def write_template(path: Path, dataset: xr.Dataset, basins: Sequence[str], pet: 
         size, np.nan, dtype=np.float32, chunks=size
     )
     template = xr.Dataset(
-        {name: (("basin", "time"), empty, v.attrs()) for name, v in DERIVED.items()},
+        {
+            name: (("basin", "time"), empty, DERIVED[name].attrs())
+            for name in derived_names(dataset)
+        },
         coords={"basin": ("basin", strings(basins)), "time": dataset["time"]},
         attrs=_attrs(dataset, pet),
     )

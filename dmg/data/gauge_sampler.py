@@ -11,9 +11,10 @@ a river can be routed through its whole network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import count, islice
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -75,7 +76,7 @@ class GaugeSampler:
         self._low = int(np.max(first)) + warmup
         self._high = int(np.min(last)) - window + 1
         _check_days(self._low, self._high, window, warmup)
-        batches = sum(1 for _ in pack(self.gauges, drainage, units_per_batch))
+        batches = sum(1 for _ in pack(self.gauges.tolist(), drainage, units_per_batch))
         self.batch_size = self.gauges.size / batches  # on average
         days = self._high - self._low + window
         self.steps_per_epoch = steps_per_epoch or num_steps(
@@ -97,29 +98,31 @@ class GaugeSampler:
     def _draw(self, epoch: int) -> list[Integers]:
         """Gauges of all steps of an epoch."""
         draw = np.random.default_rng([self.seed, epoch])
-        batches: list[Integers] = []
-        while len(batches) < self.steps_per_epoch:
-            batches += pack(draw.permutation(self.gauges), self.drainage, self.units_per_batch)
-        return batches[: self.steps_per_epoch]
+        order = (gauge for _ in count() for gauge in draw.permutation(self.gauges).tolist())
+        batches = pack(order, self.drainage, self.units_per_batch)
+        return list(islice(batches, self.steps_per_epoch))
 
 
-def pack(gauges: Integers, drainage: Drainage, units_per_batch: int) -> Iterator[Integers]:
-    """Cut gauges, in their order, into batches of at most so many units; one gauge at least."""
+def pack(gauges: Iterable[int], drainage: Drainage, units_per_batch: int) -> Iterator[Integers]:
+    """Cut gauges, in their order, into batches of at most so many units; one gauge at least.
+
+    No gauge is in a batch twice.
+    """
     chosen: list[int] = []
     upstream = np.zeros(len(drainage.area), dtype=bool)
     num_units = 0
-    for gauge in gauges.tolist():
+    for gauge in gauges:
         span = slice(drainage.first[gauge], drainage.stop[gauge])
         more = int((~upstream[span]).sum())
-        if chosen and num_units + more > units_per_batch:
-            yield np.array(chosen)
+        if gauge in chosen or (chosen and num_units + more > units_per_batch):
+            yield np.array(chosen, dtype=np.int64)
             chosen, num_units, more = [], 0, span.stop - span.start
             upstream[:] = False
         chosen.append(gauge)
         upstream[span] = True
         num_units += more
     if chosen:
-        yield np.array(chosen)
+        yield np.array(chosen, dtype=np.int64)
 
 
 def part_of_gauges(windows: Windows, drainage: Drainage, rank: int, world_size: int) -> Windows:
@@ -172,7 +175,7 @@ def tile_gauges(
 def _neighbours(gauges: Integers, drainage: Drainage, units_per_batch: int) -> list[Integers]:
     """Batches of gauges that lie close to each other, nested ones first of all."""
     ordered = gauges[np.lexsort((-drainage.stop[gauges], drainage.first[gauges]))]
-    return list(pack(ordered, drainage, units_per_batch))
+    return list(pack(ordered.tolist(), drainage, units_per_batch))
 
 
 def _windows(gauges: Integers, start: int, length: int, seed: int = 0) -> Windows:

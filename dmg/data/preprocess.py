@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,10 @@ two cores), so that fewer blocks are done sooner in this process.
 
 Span = tuple[int, int, int]
 """Row of a basin, first and last day (indices, both included)."""
+Folds = Mapping[str, Mapping[str, Sequence[Span]]]
+"""Training days by fold and basin."""
+Samples = Mapping[str, Mapping[Span, Sample]]
+"""Samples by variable and training days."""
 
 
 @dataclass(frozen=True)
@@ -113,26 +117,66 @@ def preprocess(
     """
     dataset = open_store(store)
     basins, splits = _match(dataset, basins, splits, str(store))
-    _require_days(splits, dataset)
-    _require_variables(dataset, {"forcings": forcings, "target": [target]}, attributes)
-    folds = _training_spans(splits, basins, dataset["time"].values[0])
-    spans = sorted({s for members in folds.values() for mine in members.values() for s in mine})
-    stride = stride_for(sum(last - first + 1 for _, first, last in spans))
-    variables = tuple(dict.fromkeys([*forcings, target]))
+    require_days(splits, dataset)
+    require_variables(dataset, {"forcings": forcings, "target": [target]}, attributes)
+    folds = training_spans(splits, basins, dataset["time"].values[0])
     table = dataset[["basin", *attributes]].sel(basin=basins).to_dataframe()[[*attributes]]
     with atomic(out / "derived.zarr") as derived:
-        write_template(derived, dataset, basins, pet)
-        recipe = Recipe(store, derived, pet, variables, frozenset(log_forcings), stride)
-        blocks = [(recipe, block) for block in _blocks(dataset, basins, spans)]
-        workers = _num_workers(len(blocks)) if workers is None else workers
-        samples = _merge(compute_all(process, blocks, workers, out / "workers"))
-        consolidate(derived)
+        samples = derive_store(
+            store, derived, basins, folds, [*forcings, target],
+            log_forcings=log_forcings, pet=pet, workers=workers, logs=out / "workers",
+        )  # fmt: skip
         statistics = {
-            fold: fold_statistics(_of(samples, members), forcings, target, table.loc[[*members]])
+            fold: fold_statistics(
+                of_members(samples, members), forcings, target, table.loc[[*members]]
+            )
             for fold, members in folds.items()
         }
     write_statistics(statistics, out / "statistics.json")
     write_splits(splits, out / "splits.csv")
+
+
+def derive_store(
+    store: Path,
+    derived: Path,
+    basins: Sequence[str],
+    folds: Folds,
+    variables: Iterable[str],
+    *,
+    log_forcings: Sequence[str],
+    pet: Pet,
+    workers: int | SlurmWorkers | None,
+    logs: Path,
+) -> Samples:
+    """Write the derived variables of some basins of a store; return samples of training days.
+
+    Parameters
+    ----------
+    store, derived
+        Store, and the Zarr folder to be made.
+    basins
+        Basins in order, as the store writes them.
+    folds
+        Training days by fold and basin.
+    variables
+        Variables of the store or derived ones to be summarised.
+    log_forcings, pet, workers
+        See `preprocess`.
+    logs
+        Folder for the logs of jobs of Slurm.
+    """
+    dataset = open_store(store)
+    spans = sorted({s for members in folds.values() for mine in members.values() for s in mine})
+    stride = stride_for(sum(last - first + 1 for _, first, last in spans))
+    write_template(derived, dataset, basins, pet)
+    recipe = Recipe(
+        store, derived, pet, tuple(dict.fromkeys(variables)), frozenset(log_forcings), stride
+    )
+    blocks = [(recipe, block) for block in _blocks(dataset, basins, spans)]
+    workers = _num_workers(len(blocks)) if workers is None else workers
+    samples = _merge(compute_all(process, blocks, workers, logs))
+    consolidate(derived)
+    return samples
 
 
 def process(recipe: Recipe, block: Block) -> dict[str, dict[Span, Sample]]:
@@ -172,7 +216,7 @@ def _match(
     return found, splits.assign(basin_id=matched)
 
 
-def _training_spans(
+def training_spans(
     splits: pd.DataFrame, basins: Sequence[str], origin: np.datetime64
 ) -> dict[str, dict[str, list[Span]]]:
     """Training days of each basin in each fold."""
@@ -221,8 +265,8 @@ def _merge(parts: Sequence[dict[str, dict[Span, Sample]]]) -> dict[str, dict[Spa
     return merged
 
 
-def _of(
-    samples: Mapping[str, Mapping[Span, Sample]], members: Mapping[str, Sequence[Span]]
+def of_members(
+    samples: Samples, members: Mapping[str, Sequence[Span]]
 ) -> dict[str, dict[str, Sample]]:
     """Pick the samples of the training basins of one fold, by variable and basin."""
     return {
@@ -231,14 +275,16 @@ def _of(
     }
 
 
-def _require_days(splits: pd.DataFrame, dataset: xr.Dataset) -> None:
+def require_days(splits: pd.DataFrame, dataset: xr.Dataset) -> None:
+    """Raise `ValueError` unless every period lies within the days of a store."""
     first, last = (pd.Timestamp(dataset["time"].values[i]) for i in (0, -1))
     require_within(splits, first, last)
 
 
-def _require_variables(
+def require_variables(
     dataset: xr.Dataset, series: Mapping[str, Sequence[str]], attributes: Sequence[str]
 ) -> None:
+    """Raise `ValueError` if a store has no such variable, and name the nearest."""
     moving = {str(n) for n, v in dataset.items() if v.dims == ("basin", "time")} | set(DERIVED)
     static = {str(n) for n, v in dataset.items() if v.dims == ("basin",)}
     for key, names in series.items():

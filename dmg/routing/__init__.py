@@ -5,6 +5,7 @@ from dmg.routing.balance import WaterBalance, water_balance
 from dmg.routing.gauges import at_gauges, flow_scale
 from dmg.routing.muskingum_cunge import ChannelState, MuskingumCunge, accumulate
 from dmg.routing.reaches import Reaches
+from dmg.routing.rivers import Rivers
 from dmg.routing.unit_hydrograph import UnitHydrograph
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "ChannelState",
     "MuskingumCunge",
     "Reaches",
+    "Rivers",
     "UnitHydrograph",
     "WaterBalance",
     "accumulate",

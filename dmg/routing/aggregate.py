@@ -6,7 +6,7 @@ Shape legend: T time, U units, G gauges.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -25,15 +25,15 @@ class Aggregate(nn.Module):
     Song et al. 2025, WRR 61, doi:10.1029/2024WR038928.
     """
 
-    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {}
+    PARAMETERS: Mapping[str, Parameter] = {}
 
     def forward(
         self,
         fluxes: Mapping[str, Tensor],
         parameters: Mapping[str, Tensor],
         topology: Topology,
-        state: Mapping[str, Tensor],
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        state: Mapping[str, Any],
+    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Bring fluxes of units to gauges.
 
         Parameters

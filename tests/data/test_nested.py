@@ -1,12 +1,16 @@
 """Gauges that share a river."""
 
+import datetime as dt
+
 import numpy as np
 import pytest
 
 from dmg.data.network import generate, upstream_of
+from dmg.data.splits import temporal
 from dmg.data.splits.nested import nested_groups, river_groups
 
 NETWORK = generate(300, seed=4, num_outlets=3)
+DAY, LATER = dt.date(2000, 1, 1), dt.date(2001, 1, 1)
 
 
 def related(network, a, b):
@@ -48,3 +52,24 @@ def test_a_basin_off_the_network(tmp_path):
 def test_a_missing_network(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"rivers.zarr: no such river network"):
         nested_groups(tmp_path / "rivers.zarr", ["1"])
+
+
+def test_hold_out_takes_whole_groups_whatever_the_order() -> None:
+    groups = {f"g{i}": f"river{i // 3}" for i in range(30)}
+    days = {"train": (DAY, DAY), "test": (LATER, LATER)}
+    tables = [
+        temporal(basins, **days, frac_holdout=0.35, seed=2, groups=groups)
+        for basins in ([*groups], [*reversed(groups)])
+    ]
+    trained = [set(t["basin_id"][t["role"] == "train"]) for t in tables]
+    assert trained[0] == trained[1] and len(trained[0]) == 30 - 9
+    held_out = {groups[g] for g in groups if g not in trained[0]}
+    assert not held_out & {groups[g] for g in trained[0]}
+
+
+def test_hold_out_of_one_river_is_refused() -> None:
+    with pytest.raises(ValueError, match="found all 2 basins in one"):
+        temporal(
+            ["a", "b"], train=(DAY, DAY), test=(LATER, LATER), frac_holdout=0.5,
+            groups={"a": "x", "b": "x"},
+        )  # fmt: skip

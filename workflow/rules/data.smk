@@ -98,3 +98,37 @@ rule preprocess:
     shell:
         "dmg preprocess --config {input.config} --store {input.store} {params.dask}"
         " --out {params.folder} > {log} 2>&1"
+
+
+# The same for gauges of a river network, whose weather is that of the units upstream.
+rule preprocess_gauges:
+    input:
+        config=ancient(config_file),
+        store=store,
+        gauges=at_gauges,
+        tables=split_tables,
+    output:
+        splits=f"{R}/{{experiment}}/preprocess/splits.csv",
+        statistics=f"{R}/{{experiment}}/preprocess/statistics.json",
+        derived=directory(f"{R}/{{experiment}}/preprocess/derived.zarr"),
+        units=directory(f"{R}/{{experiment}}/preprocess/units.zarr"),
+        network=directory(f"{R}/{{experiment}}/preprocess/network.zarr"),
+        gauges=f"{R}/{{experiment}}/preprocess/gauges.txt",
+    log:
+        "logs/preprocess/{experiment}.log",
+    benchmark:
+        f"{R}/benchmarks/preprocess/{{experiment}}.tsv"
+    wildcard_constraints:
+        experiment=GAUGED,
+    resources:
+        dask="local",
+    params:
+        digest=digest("data"),
+        folder=subpath(output.splits, parent=True),
+        dask=dask_options,
+    shell:
+        "dmg preprocess --config {input.config} --store {input.store} {params.dask}"
+        " --out {params.folder} > {log} 2>&1"
+
+
+ruleorder: preprocess_gauges > preprocess

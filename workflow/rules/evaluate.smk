@@ -4,7 +4,7 @@
 rule score:
     input:
         config=ancient(config_file),
-        store=store,
+        store=basin_store,
         splits=f"{R}/{{experiment}}/preprocess/splits.csv",
         derived=f"{R}/{{experiment}}/preprocess/derived.zarr",
         predictions=of_runs("predictions.zarr"),
@@ -61,7 +61,7 @@ rule ensemble:
 rule report:
     input:
         config=ancient(config_file),
-        store=store,
+        store=basin_store,
         splits=f"{R}/{{experiment}}/preprocess/splits.csv",
         scores=f"{R}/{{experiment}}/scores.csv",
         predictions=of_runs("predictions.zarr"),
