@@ -14,12 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import special
 
 MIN_PEAKS = 10
 """Years of record below which the Bulletin gives no curve."""
 
 MIN_FRAC_ABOVE = 0.75
 """Least share of peaks above the truncation level for the Bulletin's synthetic statistics."""
+
+SYMMETRIC = 1e-6
+"""Skew below which a Pearson III curve is a normal one."""
 
 MAP_MSE = 0.302
 """Mean square error of the Bulletin's map of generalised skew."""
@@ -49,11 +53,9 @@ class FloodFrequency:
 
     def return_period(self, peaks: ArrayLike) -> Floats:
         """Mean number of years from one exceedance of each peak to the next; 1 for no flow."""
-        from scipy.stats import pearson3  # scipy.stats takes a second to import
-
         flow = np.asarray(peaks, dtype=np.float64)
         log = np.log10(flow, out=np.full(flow.shape, -np.inf), where=flow > 0)
-        exceedance = self.frac_above * pearson3.sf((log - self.mean) / self.std, self.skew)
+        exceedance = self.frac_above * exceedance_of((log - self.mean) / self.std, self.skew)
         period: Floats = np.where(np.isnan(flow), np.nan, 1 / np.maximum(exceedance, 1e-12))
         return np.where(flow == 0, 1.0, period)
 
@@ -123,11 +125,24 @@ def weighted_skew(skew: float, num_peaks: int, regional: float, regional_mse: fl
     return (regional_mse * skew + mse * regional) / (regional_mse + mse)
 
 
+def exceedance_of(factor: Floats, skew: float) -> Floats:
+    """Probability that a Pearson III variable of mean 0 and variance 1 exceeds each K."""
+    if abs(skew) < SYMMETRIC:
+        return np.asarray(special.ndtr(-factor))
+    shape = 4 / skew**2  # of the gamma distribution that it is, shifted, and mirrored if skew < 0
+    gamma = np.maximum(shape + np.sign(skew) * factor * math.sqrt(shape), 0)
+    tail = special.gammaincc if skew > 0 else special.gammainc
+    return np.asarray(tail(shape, gamma))
+
+
 def frequency_factor(exceedance: float, skew: float) -> float:
     """K: standard deviations from the mean to the value with this probability of exceedance."""
-    from scipy.stats import pearson3
-
-    return float(pearson3.isf(exceedance, skew))
+    if abs(skew) < SYMMETRIC:
+        return -float(special.ndtri(exceedance))
+    shape = 4 / skew**2
+    inverse = special.gammainccinv if skew > 0 else special.gammaincinv
+    factor: float = (inverse(shape, exceedance) - shape) / math.sqrt(shape)
+    return math.copysign(1.0, skew) * factor
 
 
 def _synthetic(

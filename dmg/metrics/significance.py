@@ -6,6 +6,7 @@ undefined in either of two compared series is in neither.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -60,8 +61,8 @@ def median_interval(
     x = _finite(np.asarray(values, dtype=np.float64))
     if len(x) < 2:
         return Interval(float(x[0]) if len(x) else np.nan, np.nan, np.nan)
-    medians = np.concatenate([np.median(x[i], axis=1) for i in _draws(len(x), resamples, seed)])
-    return Interval(float(np.median(x)), *_limits(medians, level))
+    lower, upper = np.sort(x)[_middle_ranks(len(x), resamples, seed)]
+    return Interval(float(np.median(x)), *_limits((lower + upper) / 2, level))
 
 
 def compare_medians(
@@ -108,6 +109,19 @@ def _draws(num_basins: int, resamples: int, seed: int) -> list[npt.NDArray[np.in
     draw = np.random.default_rng(seed)
     sizes = [min(BATCH, resamples - done) for done in range(0, resamples, BATCH)]
     return [draw.integers(num_basins, size=(size, num_basins)) for size in sizes]
+
+
+@lru_cache(maxsize=256)
+def _middle_ranks(num_basins: int, resamples: int, seed: int) -> npt.NDArray[np.int64]:
+    """Ranks of the one or two middle values of each resample `[2, R]`: all that a median needs.
+
+    They do not depend on the values, so that many metrics of the same basins share them.
+    """
+    middle = [(num_basins - 1) // 2, num_basins // 2]
+    parts = [
+        np.partition(i, middle, axis=1)[:, middle] for i in _draws(num_basins, resamples, seed)
+    ]
+    return np.concatenate(parts).T
 
 
 def _limits(values: Values, level: float) -> tuple[float, float]:

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.stats import pearson3
 
 from dmg.data.bulletin_17b import (
     FloodFrequency,
+    exceedance_of,
     fit,
     frequency_factor,
     moments,
@@ -51,6 +53,16 @@ def test_factors_are_those_of_the_tables():
         assert outlier_factor(number) == pytest.approx(factor, abs=1e-3)
 
 
+@pytest.mark.parametrize("skew", [-2.0, -0.4, -1e-4, 0.0, 1e-7, 0.01, 0.7, 3.0])
+def test_curve_is_that_of_scipy(skew):
+    factors = np.linspace(-3, 5, 17)
+    np.testing.assert_allclose(
+        exceedance_of(factors, skew), pearson3.sf(factors, skew), rtol=1e-6, atol=1e-9
+    )
+    for p in (0.001, 0.3, 0.99):
+        assert frequency_factor(p, skew) == pytest.approx(pearson3.isf(p, skew), abs=1e-6)
+
+
 def test_example_3_has_a_low_outlier():
     assert moments(np.log10(BACK)) == pytest.approx((3.7220, 0.2804, -0.7311), abs=1e-4)
     curve = fit(BACK)
@@ -72,7 +84,7 @@ def test_the_synthetic_curve_goes_through_the_conditional_one():
 
 def test_example_4_has_zero_flows_and_an_outlier():
     flows = [flow for flow in ORESTIMBA if flow > 0]
-    assert len(ORESTIMBA), len(flows) == (42, 36)
+    assert (len(ORESTIMBA), len(flows)) == (42, 36)
     assert moments(np.log10(flows)) == pytest.approx((3.0784, 0.6442, -0.8356), abs=1e-4)
     curve = fit(ORESTIMBA)
     assert 16 < curve.low_outliers < 115

@@ -2,11 +2,15 @@
 
 import datetime as dt
 import logging
+import os
+import tarfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from dmg.data.return_periods import read_return_periods
 from dmg.data.splits import extremes, read_splits, write_splits
 from dmg.data.splits.extremes import Rule
 from dmg.data.water_years import whole_years
@@ -111,6 +115,24 @@ def test_nothing_rare_in_a_fold():
 def test_nothing_common():
     with pytest.raises(ValueError, match="all: expected water years to train on"):
         extremes(BASINS, RARE, train=PERIOD, test=PERIOD, rule=Rule(threshold=1.5))
+
+
+@pytest.mark.real
+def test_published_numbers_of_basin_years():
+    """Song et al.: 1990-10 to 2014-09, 531 basins; the classes of their temporal figure."""
+    root = Path(os.environ.get("DMG_DATA_ROOT", ""))
+    path = root / "published" / "return_periods_camels671_frame2022.csv"
+    store = root / "camels_us_531.tar.xz"
+    if not (path.is_file() and store.is_file()):
+        pytest.skip(f"no {path} or {store}")
+    with tarfile.open(store) as archive:
+        names = archive.getnames()
+    ids = sorted({Path(n).name[:8] for n in names if n.endswith("_streamflow_qc.txt")})
+    periods = read_return_periods(path)
+    period = (dt.date(1990, 10, 1), dt.date(2014, 9, 30))
+    splits = extremes(ids, periods, train=period, test=period)
+    count = {role: sum(len(years(splits, b, role)) for b in ids) for role in ("train", "test")}
+    assert count == {"train": 10156, "test": 2537}
 
 
 def test_tested_all_overlaps_training():
