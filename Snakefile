@@ -11,6 +11,7 @@ include: "workflow/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/network.smk"
 include: "workflow/rules/model.smk"
+include: "workflow/rules/simulate.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/benchmark.smk"
 

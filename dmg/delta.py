@@ -93,13 +93,15 @@ class DeltaModel(torch.nn.Module):
         correction: Correction | None = None,
     ) -> None:
         super().__init__()
-        self.nn = nn or NoNetwork()
+        self.nn: Network = nn or NoNetwork()
         self.phy_model = phy_model
         self.routing = routing
         self.aggregate = aggregate or Aggregate()
         self.correction = correction
         self.normalizer = normalizer or Normalizer()
-        self.parameter_map = parameters or parameter_map(phy_model, routing, aggregate=aggregate)
+        self.parameter_map: ParameterMap = parameters or parameter_map(
+            phy_model, routing, aggregate=aggregate
+        )
         self.warmup_gradient = warmup_gradient
         self.dynamic_dropout = dynamic_dropout
         self.outputs = tuple(outputs)

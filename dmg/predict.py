@@ -179,7 +179,7 @@ def _template(
         sizes = {"basin": num_basins}
         if num_components is not None:
             sizes["component"] = num_components
-        variables[name] = (tuple(sizes), empty(*sizes.values()), _attrs(parameter))
+        variables[name] = (tuple(sizes), empty(*sizes.values()), parameter_attrs(parameter))
     coords = {
         "basin": ("basin", strings(loader.basin_ids), {"cf_role": "timeseries_id"}),
         "time": ("time", loader.times[days.start : days.stop].astype("datetime64[ns]")),
@@ -187,7 +187,8 @@ def _template(
     return xr.Dataset(variables, coords)
 
 
-def _attrs(parameter: Parameter) -> dict[str, Any]:
+def parameter_attrs(parameter: Parameter) -> dict[str, Any]:
+    """Give unit, meaning and bounds of a parameter as attributes of a variable."""
     bounds = {"lower": parameter.lower, "upper": parameter.upper}
     return {"units": parameter.unit, "long_name": parameter.meaning, "kind": "parameter"} | bounds
 

@@ -120,6 +120,37 @@ def predict(
 
 
 @app.command()
+def simulate(
+    config: Config,
+    model: Annotated[Path, typer.Option(help="Trained model (model.pt).")],
+    store: Store,
+    preprocess: Preprocessed,
+    out: Out,
+    network: Annotated[Path | None, typer.Option(help="River network (Zarr).")] = None,
+    init: Annotated[bool, typer.Option("--init", help="Only begin, and replace.")] = False,
+    part: Annotated[str | None, typer.Option(help="Only the units of a part, as 3-of-8.")] = None,
+    rivers: Annotated[bool, typer.Option("--rivers", help="Only the rivers.")] = False,
+) -> None:
+    """Simulate all units of a store, and the rivers they drain to, with a trained model."""
+    from dmg.config import load_experiment
+    from dmg.simulation import Simulation
+    from dmg.verbs import part_numbers
+
+    if init + (part is not None) + rivers > 1:
+        raise ValueError("simulate: expected one of --init, --part I-of-N and --rivers, or none")
+    if rivers and network is None:
+        raise ValueError("--rivers: expected --network, found none")
+    simulation = Simulation(load_experiment(config), model, store, preprocess, out)
+    everything = not (init or part or rivers)
+    if init or everything:
+        simulation.begin(replace=init)
+    if part or everything:
+        simulation.units(*part_numbers(part or "1-of-1"))
+    if network and (rivers or everything):
+        simulation.rivers(network)
+
+
+@app.command()
 def score(
     config: Config,
     preprocess: Preprocessed,

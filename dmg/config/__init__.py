@@ -37,6 +37,7 @@ from dmg.config.networks import (
     Table,
     Transformer,
 )
+from dmg.config.simulate import Simulate
 from dmg.config.split import (
     ExtremesSplit,
     NestedSplit,
@@ -122,6 +123,7 @@ __all__ = [
     "Schedule",
     "Section",
     "Series",
+    "Simulate",
     "SpatialInterpolation",
     "SpatialSplit",
     "Split",

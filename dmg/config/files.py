@@ -10,6 +10,7 @@ from dmg.config.base import Section
 from dmg.config.data import Data
 from dmg.config.evaluate import Evaluate, Metric
 from dmg.config.model import Model, MuskingumCunge
+from dmg.config.simulate import Simulate
 from dmg.config.train import Train
 
 
@@ -20,6 +21,7 @@ class Experiment(Section):
     model: Model = Field(Model(), description="Model")
     train: Train = Field(Train(), description="Training")
     evaluate: Evaluate = Field(Evaluate(), description="Evaluation")
+    simulate: Simulate = Field(Simulate(), description="Simulation of a whole river network")
 
     @model_validator(mode="after")
     def _networks_suit_the_data(self) -> Experiment:
@@ -122,3 +124,4 @@ class Run(Section):
         False, description="Benchmarks in their reduced form: what smaller machines or data allow"
     )
     extract_parts: int = Field(4, ge=1, description="Jobs that extract one dataset")
+    simulate_parts: int = Field(4, ge=1, description="Jobs that simulate units of one network")

@@ -58,6 +58,12 @@ def climate_indices(
     }
 
 
+def training_years(splits: pd.DataFrame) -> slice:
+    """Days from the first to the last of any training."""
+    train = splits[splits["role"] == "train"]
+    return slice(train["start"].min(), train["end"].max())
+
+
 def climate_of(
     weather: xr.Dataset, derived: xr.Dataset, basins: Sequence[str], days: slice
 ) -> pd.DataFrame:

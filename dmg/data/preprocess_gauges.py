@@ -16,7 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from dmg.data.basins import match_basins
-from dmg.data.climate import CLIMATE, climate_of
+from dmg.data.climate import CLIMATE, climate_of, training_years
 from dmg.data.derive import Pet
 from dmg.data.drainage import drainage
 from dmg.data.network import Network, subnetwork, upstream_of
@@ -163,9 +163,7 @@ def _add_climate(
     units: xr.Dataset, derived: Path, ids: Sequence[str], splits: pd.DataFrame
 ) -> pd.DataFrame:
     """Add the units' climate in the training years to what is derived from their weather."""
-    train = splits[splits["role"] == "train"]
-    days = slice(train["start"].min(), train["end"].max())
-    table = climate_of(units, open_zarr(derived), ids, days)
+    table = climate_of(units, open_zarr(derived), ids, training_years(splits))
     variables = {
         name: ("basin", table[name].to_numpy(), {"units": unit, "long_name": meaning})
         for name, (unit, meaning) in CLIMATE.items()

@@ -50,6 +50,8 @@ class Network(nn.Module):
 
     gives_flow: ClassVar[bool] = False
     """Whether the dynamic score is the flow itself [mm d-1], not the standardised one."""
+    static_needs_forcing: ClassVar[bool] = True
+    """Whether static scores depend on the forcing of the period before."""
 
     def __init__(self, num_dynamic: int, num_static: int) -> None:
         super().__init__()
@@ -80,6 +82,8 @@ class Network(nn.Module):
 
 class NoNetwork(Network):
     """In the place of a network where parameters are fixed or given."""
+
+    static_needs_forcing = False
 
     def __init__(self) -> None:
         super().__init__(0, 0)

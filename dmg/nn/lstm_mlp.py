@@ -27,6 +27,8 @@ class LstmMlp(Network):
         Of the perceptron, see `Mlp`.
     """
 
+    static_needs_forcing = False
+
     def __init__(
         self,
         num_forcings: int,

@@ -30,6 +30,8 @@ class Mlp(Network):
         Chance that a hidden unit is dropped in a training step, for the whole batch [1].
     """
 
+    static_needs_forcing = False
+
     def __init__(
         self,
         num_attributes: int,

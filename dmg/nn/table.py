@@ -25,6 +25,8 @@ class Table(Network):
         S, number of scores per basin.
     """
 
+    static_needs_forcing = False
+
     def __init__(self, num_basins: int | None, num_static: int) -> None:
         super().__init__(0, num_static)
         self.shared = num_basins is None
