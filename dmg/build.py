@@ -65,13 +65,20 @@ def build_loader(
 
 
 def build_unit_loader(
-    experiment: Experiment, store: Path, statistics: Statistics, climate: pd.DataFrame
+    experiment: Experiment,
+    store: Path,
+    statistics: Statistics,
+    climate: pd.DataFrame,
+    block: tuple[int, int],
 ) -> DataLoader:
     """Loader of all units of a store; what they need beyond it is derived as it is read.
 
-    `climate` has the climate indices that the network reads, a row for each unit.
+    `climate` has the climate indices that the network reads, a row for each unit; `block` says
+    how many units and days are read in one go.
     """
     data, dataset = experiment.data, open_store(store)
+    for series in dataset.values():
+        series.encoding["chunks"] = block
     physical = [n for phy in experiment.model.process_models for n in MODELS[phy.label].forcings]
     derived = derive_lazily(dataset, data.pet)
     columns = {str(n): ("basin", climate[n].to_numpy()) for n in climate.columns}

@@ -100,7 +100,8 @@ class Simulation:
                 f"{table}: expected a simulation that was begun; run with --init first"
             )
         climate = pd.read_csv(table, index_col="unit_id", dtype={"unit_id": str})
-        return build_unit_loader(self.trained, self.store, self.statistics, climate)
+        block = self.settings.block_units, self.settings.chunk_days
+        return build_unit_loader(self.trained, self.store, self.statistics, climate, block)
 
     def _plan(self, loader: DataLoader) -> Plan:
         settings = self.settings

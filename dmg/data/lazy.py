@@ -19,7 +19,7 @@ from dmg.data.variables import DERIVED
 
 Key = tuple[int | slice, ...]
 NAMES = ("temperature", "pet")
-KEPT = 128
+KEPT = 2
 """Blocks whose variables are kept, since one is read after the other."""
 
 

@@ -25,6 +25,8 @@ from dmg.simulate.progress import Progress, rebuilt
 log = logging.getLogger(__name__)
 
 RUNOFF = "runoff.zarr"
+STEP = 73
+"""Days that the model computes at once: what a block needs of them fits the cache better."""
 STORAGE = "storage_"
 """Prefix of the storages at the end."""
 
@@ -106,8 +108,11 @@ def _simulate_block(
         write(out / RUNOFF, units, None, dict(state.static or {}))
     for number, days in enumerate(chunks[done:], done + 1):
         batch = loader.batch(rows, np.full(len(rows), days.start), len(days))
-        fluxes, state = handler(batch.to(device_of(handler)), state)
-        write(out / RUNOFF, units, days, {name: fluxes[name] for name in plan.outputs})
+        parts = [batch.slice(first, first + STEP) for first in range(0, len(days), STEP)]
+        outputs = list(handler.stream(parts, state))
+        state = outputs[-1].state
+        fluxes = {n: torch.cat([output.fluxes[n] for output in outputs]) for n in plan.outputs}
+        write(out / RUNOFF, units, days, fluxes)
         if number == len(chunks):
             write(out / RUNOFF, units, None, _storages(state))
         progress.write(number, state)
