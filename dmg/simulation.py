@@ -6,6 +6,7 @@ What is begun, shared among processes and finished are stages of one simulation 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +88,16 @@ class Simulation:
 
     @flush_denormals()
     def rivers(self, network: Path) -> None:
-        """Bring the runoff of all units to reaches and gauges, from where it stopped."""
+        """Bring the runoff of all units to reaches and gauges, from where it stopped.
+
+        Gauges are those of the experiment, or of the network if it has none.
+        """
         found = self.model.aggregate
         routing = found if isinstance(found, Rivers) else None
-        plan = self._plan(self._loader())
-        simulate_rivers(routing, Network.read(network), plan, self.out, self.attrs)
+        whole, chosen = Network.read(network), self.preprocessed / "network.zarr"
+        if chosen.exists():
+            whole = _with_gauges(whole, Network.read(chosen))
+        simulate_rivers(routing, whole, self._plan(self._loader()), self.out, self.attrs)
 
     def _loader(self) -> DataLoader:
         table = self.out / CLIMATE
@@ -117,6 +123,16 @@ class Simulation:
             river_days=settings.river_days,
             identity={"model": self.weights, "units": units},
         )
+
+
+def _with_gauges(whole: Network, part: Network) -> Network:
+    """Give a network the gauges of a part of it."""
+    return replace(
+        whole,
+        gauge_id=part.gauge_id,
+        gauge_reach=whole.positions(part.reach_id[part.gauge_reach]),
+        gauge_area=part.gauge_area,
+    )
 
 
 def _single(handler: ModelHandler) -> DeltaModel:

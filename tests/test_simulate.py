@@ -18,6 +18,7 @@ from dmg.data.network import Network
 from dmg.data.statistics import read_statistics
 from dmg.data.store import open_store
 from dmg.data.zarrs import open_zarr
+from dmg.runs import predict
 from dmg.simulate.rivers import channels_of
 from dmg.simulation import Simulation
 from dmg.verbs import preprocess
@@ -97,10 +98,22 @@ def test_writes_what_it_says(folder: Path, whole: list[xr.Dataset]) -> None:
     for dataset in whole:
         for name in dataset.data_vars:
             assert np.isfinite(dataset[name]).all(), name
-    at = net.gauge_reach
+    assert (discharge["discharge"].max("time") > 0.01).all()
+    chosen = Network.read(folder / "out/network.zarr")
+    assert gauges["basin"].values.tolist() == chosen.gauge_id.tolist()
+    at = net.positions(chosen.reach_id[chosen.gauge_reach])
     depth = 86.4 * discharge["discharge"].values[at] / net.area[at][:, None]
     np.testing.assert_allclose(gauges["streamflow"], depth, rtol=1e-5)
-    assert (discharge["discharge"].max("time") > 0.01).all()
+
+
+def test_equals_the_prediction_at_gauges(
+    folder: Path, tmp_path: Path, whole: list[xr.Dataset]
+) -> None:
+    """Which simulates only what lies upstream of them."""
+    places = folder / "model.pt", folder / "small.zarr", folder / "out"
+    predict(settings(), *places, tmp_path / "predictions.zarr")
+    expected = open_zarr(tmp_path / "predictions.zarr")["streamflow"].load()
+    np.testing.assert_allclose(whole[2]["streamflow"], expected, rtol=2e-5, atol=1e-6)
 
 
 def test_chunks_and_parts_equal_the_whole(
