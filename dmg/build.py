@@ -17,15 +17,12 @@ from dmg import config as schema
 from dmg.build_gauges import at_gauges, build_gauge_sampler, gauge_windows
 from dmg.build_model import Statistics, build_handler
 from dmg.config import Experiment, digest, flat, resolved
-from dmg.data.climate import CLIMATE, climate_of, training_years
 from dmg.data.day_sampler import DaySampler
 from dmg.data.gauge_loader import GaugeLoader
-from dmg.data.lazy import derive_lazily
 from dmg.data.loader import DataLoader, open_loader
 from dmg.data.network import Network
 from dmg.data.sampler import DataSampler, Sampler, tile
 from dmg.data.splits import read_splits, select
-from dmg.data.store import open_store
 from dmg.distributed import device
 from dmg.handler import ModelHandler
 from dmg.losses import LOSSES, Loss
@@ -62,45 +59,6 @@ def build_loader(
     if any(isinstance(n, schema.Table) and not n.shared for n in model.all_networks):
         _check_rows(loader.basin_ids, list(statistics["target_std"]))
     return loader
-
-
-def build_unit_loader(
-    experiment: Experiment,
-    store: Path,
-    statistics: Statistics,
-    climate: pd.DataFrame,
-    block: tuple[int, int],
-) -> DataLoader:
-    """Loader of all units of a store; what they need beyond it is derived as it is read.
-
-    `climate` has the climate indices that the network reads, a row for each unit; `block` says
-    how many units and days are read in one go.
-    """
-    data, dataset = experiment.data, open_store(store)
-    for series in dataset.values():
-        series.encoding["chunks"] = block
-    physical = [n for phy in experiment.model.process_models for n in MODELS[phy.label].forcings]
-    derived = derive_lazily(dataset, data.pet)
-    columns = {str(n): ("basin", climate[n].to_numpy()) for n in climate.columns}
-    return DataLoader(
-        [dataset, derived.assign(columns)],
-        forcings=[*data.forcings, *physical],
-        attributes=data.attributes,
-        categories=statistics["categories"],
-    )
-
-
-def unit_climate(experiment: Experiment, store: Path, preprocessed: Path) -> pd.DataFrame:
-    """Climate indices that the network reads, of all units of a store, in the training years."""
-    wanted = [name for name in experiment.data.attributes if name in CLIMATE]
-    dataset = open_store(store)
-    units = [str(unit) for unit in dataset["basin"].values]
-    if not wanted:
-        return pd.DataFrame(index=units)
-    splits = read_splits(preprocessed / "splits.csv")
-    days = training_years(splits)
-    derived = derive_lazily(dataset, experiment.data.pet)
-    return climate_of(dataset, derived, units, days)[wanted]
 
 
 def _check_rows(basins: Sequence[str], trained: Sequence[str]) -> None:

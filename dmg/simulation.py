@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from dmg.build import build_unit_loader, unit_climate
+from dmg.build_units import unit_climate, unit_loader
 from dmg.checkpoint import load_model
 from dmg.config import Experiment, Simulate
 from dmg.data.loader import DataLoader
@@ -107,7 +107,7 @@ class Simulation:
             )
         climate = pd.read_csv(table, index_col="unit_id", dtype={"unit_id": str})
         block = self.settings.block_units, self.settings.chunk_days
-        return build_unit_loader(self.trained, self.store, self.statistics, climate, block)
+        return unit_loader(self.trained, self.store, self.statistics, climate, block)
 
     def _plan(self, loader: DataLoader) -> Plan:
         settings = self.settings
