@@ -28,6 +28,26 @@ def atomic(path: str | Path) -> Iterator[Path]:
         remove(temporary)
 
 
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Yield a path in `<path>.parts/`, for work that a later run may go on with.
+
+    When the block succeeds, what lies there is renamed into place and the folder removed; if it
+    fails, all stays. One process at a time.
+    """
+    work = path.with_suffix(".parts")
+    work.mkdir(parents=True, exist_ok=True)
+    with (path.parent / f".{path.stem}.lock").open("w") as file:
+        if not try_lock(file):
+            raise ValueError(
+                f"{path}: expected to be its only writer, found another process at work on it; wait"
+                " for that workflow or stop it"
+            )
+        yield work / path.name
+        _replace(work / path.name, path)
+        remove(work)
+
+
 def remove(path: Path) -> None:
     """Remove a file or folder, if it is there."""
     if path.is_dir() and not path.is_symlink():

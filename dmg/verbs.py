@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dmg.config import Ensemble, Experiment, digest, resolved
 
 if TYPE_CHECKING:
-    from dmg.data.workers import SlurmWorkers
+    from dmg.data.workers import Workers
     from dmg.score import Details
 
 
@@ -107,20 +107,26 @@ def named_ids(listed: Sequence[str] | Path | None) -> list[str] | None:
 
 
 def preprocess(
-    experiment: Experiment, store: Path, out: Path, slurm: Sequence[str] | None = None
+    experiment: Experiment,
+    store: Path,
+    out: Path,
+    slurm: Sequence[str] | None = None,
+    memory_mb: float | None = None,
 ) -> None:
     """Write splits, statistics and derived series of an experiment into the folder `out`.
 
-    `slurm` (`KEY=VALUE` of `SlurmWorkers`): by jobs of Slurm; none: by processes of this machine.
+    `slurm` (`KEY=VALUE` of `SlurmWorkers`): by jobs of Slurm; none: by processes of this machine,
+    of `memory_mb` each.
     """
     from dmg.build_split import build_split
     from dmg.data.basins import match_basins
     from dmg.data.preprocess import preprocess as process
     from dmg.data.store import open_store
-    from dmg.data.workers import SlurmWorkers
+    from dmg.data.workers import LocalWorkers, SlurmWorkers
 
     data = experiment.data
-    workers = None if slurm is None else SlurmWorkers.parse(slurm)
+    local = LocalWorkers(mem_mb=memory_mb)
+    workers = local if slurm is None else SlurmWorkers.parse(slurm)
     if data.gauges is not None:
         _preprocess_gauges(experiment, store, out, workers)
         return
@@ -142,9 +148,7 @@ def preprocess(
     )
 
 
-def _preprocess_gauges(
-    experiment: Experiment, store: Path, out: Path, workers: SlurmWorkers | None
-) -> None:
+def _preprocess_gauges(experiment: Experiment, store: Path, out: Path, workers: Workers) -> None:
     """Preprocess gauges and their units; network and gauges' store lie beside that of the units."""
     from dmg.build_split import build_split
     from dmg.data.network import Network

@@ -59,6 +59,7 @@ def preprocess(
     out: Out,
     dask: Annotated[Dask, typer.Option(help="Where Dask's workers run.")] = Dask.local,
     slurm: SlurmItems = None,
+    memory_mb: Annotated[float | None, typer.Option(help="Memory of each process [MB].")] = None,
 ) -> None:
     """Derive PET and runoff depth, split, and compute statistics of the training data."""
     from dmg.config import load_experiment
@@ -67,7 +68,7 @@ def preprocess(
     if slurm and dask is Dask.local:
         raise ValueError("--slurm: expected only with --dask slurm; add it or leave --slurm out")
     jobs = (slurm or []) if dask is Dask.slurm else None
-    preprocess(load_experiment(config), store, out, jobs)
+    preprocess(load_experiment(config), store, out, jobs, memory_mb)
 
 
 @app.command()

@@ -81,7 +81,14 @@ def layout(dataset: xr.Dataset) -> dict[str, int]:
     }
 
 
-def write_template(path: Path, dataset: xr.Dataset, basins: Sequence[str], pet: Pet) -> None:
+def write_template(
+    path: Path,
+    dataset: xr.Dataset,
+    basins: Sequence[str],
+    pet: Pet,
+    shard_basins: int,
+    key: str,
+) -> None:
     """Write metadata and coordinates of `derived.zarr`; the values follow, in whole shards.
 
     Parameters
@@ -94,6 +101,10 @@ def write_template(path: Path, dataset: xr.Dataset, basins: Sequence[str], pet: 
         Basins of the experiment, in order.
     pet
         Formula of potential evapotranspiration, for the record.
+    shard_basins
+        Basins of a shard.
+    key
+        Digest of what the values depend on.
     """
     size = (len(basins), dataset.sizes["time"])
     empty = da.full(  # type: ignore[no-untyped-call]
@@ -105,10 +116,10 @@ def write_template(path: Path, dataset: xr.Dataset, basins: Sequence[str], pet: 
             for name in derived_names(dataset)
         },
         coords={"basin": ("basin", strings(basins)), "time": dataset["time"]},
-        attrs=_attrs(dataset, pet),
+        attrs=_attrs(dataset, pet) | {"key": key},
     )
     template["time"].encoding = {}
-    encoding = encode(template, **layout(dataset))
+    encoding = encode(template, **layout(dataset) | {"shard_basins": shard_basins})
     template.to_zarr(path, compute=False, encoding=encoding, zarr_format=3, consolidated=False)
 
 

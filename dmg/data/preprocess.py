@@ -9,70 +9,22 @@ with the number of workers and not with the store.
 from __future__ import annotations
 
 import difflib
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-import zarr
-from numpy.typing import NDArray
 
 from dmg.data.basins import match_basins
-from dmg.data.derive import Pet, derive, layout, write_template
+from dmg.data.derive import Pet
+from dmg.data.derive_store import Samples, Span, derive_store
 from dmg.data.splits import require_within, write_splits
-from dmg.data.statistics import (
-    Sample,
-    fold_statistics,
-    log_root,
-    merge,
-    stride_for,
-    summarise,
-    write_statistics,
-)
+from dmg.data.statistics import Sample, fold_statistics, merge, write_statistics
 from dmg.data.store import open_store
 from dmg.data.variables import DERIVED
-from dmg.data.workers import SlurmWorkers, compute_all
-from dmg.data.zarrs import consolidate
-from dmg.files import atomic
-
-BLOCKS_PER_WORKER = 8
-"""Blocks that pay for a worker process.
-
-A block of 64 basins x 29 years takes about 0.6 s, the start of a cluster about 5 s (measured on
-two cores), so that fewer blocks are done sooner in this process.
-"""
-
-Span = tuple[int, int, int]
-"""Row of a basin, first and last day (indices, both included)."""
-Folds = Mapping[str, Mapping[str, Sequence[Span]]]
-"""Training days by fold and basin."""
-Samples = Mapping[str, Mapping[Span, Sample]]
-"""Samples by variable and training days."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What the processing of every block needs to know."""
-
-    store: Path
-    derived: Path
-    pet: Pet
-    variables: tuple[str, ...]  # to be summarised
-    log_forcings: frozenset[str]
-    stride: int  # days from one value kept for the percentiles to the next
-
-
-@dataclass(frozen=True)
-class Block:
-    """Consecutive basins of the experiment, a whole shard of the result."""
-
-    start: int  # row of the first basin in the experiment
-    rows: slice | NDArray[np.intp]  # rows in the store
-    size: int
-    spans: list[Span]  # training days of these basins
+from dmg.data.workers import Workers
+from dmg.files import unfinished
 
 
 def preprocess(
@@ -86,7 +38,7 @@ def preprocess(
     log_forcings: Sequence[str] = (),
     target: str = "streamflow",
     pet: Pet = "hargreaves",
-    workers: int | SlurmWorkers | None = None,
+    workers: Workers = None,
 ) -> None:
     """Write `splits.csv`, `statistics.json` and `derived.zarr` into the folder `out`.
 
@@ -95,7 +47,8 @@ def preprocess(
     store
         Store with dims `(basin, time)`.
     out
-        Folder of the results; each of the three is replaced as a whole, none after an error.
+        Folder of the results; each of the three is replaced as a whole, none after an error. What
+        was derived before an error stays in `derived.parts/`, and the next run goes on from there.
     basins
         Basins of the experiment, in order.
     splits
@@ -108,7 +61,8 @@ def preprocess(
         Formula of potential evapotranspiration.
     workers
         Processes of a local Dask cluster, or jobs of Slurm (whose logs are left in `out`); 0: all
-        in this process; none: as many processes as pay.
+        in this process; none: as many processes as pay. Blocks are as large as the memory of one
+        allows.
 
     Raises
     ------
@@ -121,7 +75,7 @@ def preprocess(
     require_variables(dataset, {"forcings": forcings, "target": [target]}, attributes)
     folds = training_spans(splits, basins, dataset["time"].values[0])
     table = dataset[["basin", *attributes]].sel(basin=basins).to_dataframe()[[*attributes]]
-    with atomic(out / "derived.zarr") as derived:
+    with unfinished(out / "derived.zarr") as derived:
         samples = derive_store(
             store, derived, basins, folds, [*forcings, target],
             log_forcings=log_forcings, pet=pet, workers=workers, logs=out / "workers",
@@ -134,71 +88,6 @@ def preprocess(
         }
     write_statistics(statistics, out / "statistics.json")
     write_splits(splits, out / "splits.csv")
-
-
-def derive_store(
-    store: Path,
-    derived: Path,
-    basins: Sequence[str],
-    folds: Folds,
-    variables: Iterable[str],
-    *,
-    log_forcings: Sequence[str],
-    pet: Pet,
-    workers: int | SlurmWorkers | None,
-    logs: Path,
-) -> Samples:
-    """Write the derived variables of some basins of a store; return samples of training days.
-
-    Parameters
-    ----------
-    store, derived
-        Store, and the Zarr folder to be made.
-    basins
-        Basins in order, as the store writes them.
-    folds
-        Training days by fold and basin.
-    variables
-        Variables of the store or derived ones to be summarised.
-    log_forcings, pet, workers
-        See `preprocess`.
-    logs
-        Folder for the logs of jobs of Slurm.
-    """
-    dataset = open_store(store)
-    spans = sorted({s for members in folds.values() for mine in members.values() for s in mine})
-    stride = stride_for(sum(last - first + 1 for _, first, last in spans))
-    write_template(derived, dataset, basins, pet)
-    recipe = Recipe(
-        store, derived, pet, tuple(dict.fromkeys(variables)), frozenset(log_forcings), stride
-    )
-    blocks = [(recipe, block) for block in _blocks(dataset, basins, spans)]
-    workers = _num_workers(len(blocks)) if workers is None else workers
-    samples = _merge(compute_all(process, blocks, workers, logs))
-    consolidate(derived)
-    return samples
-
-
-def process(recipe: Recipe, block: Block) -> dict[str, dict[Span, Sample]]:
-    """Write the derived variables of one block; return the samples of its training days."""
-    dataset = open_store(recipe.store).isel(basin=block.rows)
-    derived = derive(dataset, recipe.pet)
-    group = zarr.open_group(recipe.derived, mode="r+")
-    for name, values in derived.items():
-        array = group[name]
-        assert isinstance(array, zarr.Array)
-        array[block.start : block.start + block.size] = values
-    samples = {}
-    for name in recipe.variables:
-        series = derived[name] if name in derived else dataset[name].to_numpy()
-        series = log_root(series) if name in recipe.log_forcings else series
-        samples[name] = {
-            (row, first, last): summarise(
-                series[row - block.start, first : last + 1], recipe.stride
-            )
-            for row, first, last in block.spans
-        }
-    return samples
 
 
 def _match(
@@ -233,36 +122,6 @@ def training_spans(
         if not spans:
             raise ValueError(f"split: {fold}: expected basins to train on, found none")
     return folds
-
-
-def _blocks(dataset: xr.Dataset, basins: Sequence[str], spans: Sequence[Span]) -> Iterator[Block]:
-    size = layout(dataset)["shard_basins"]
-    rows = dataset.indexes["basin"].get_indexer(pd.Index(basins))
-    for start in range(0, len(basins), size):
-        stop = start + size
-        part = rows[start:stop]
-        inside = [span for span in spans if start <= span[0] < stop]
-        yield Block(start, _as_slice(part), len(part), inside)
-
-
-def _as_slice(rows: NDArray[np.intp]) -> slice | NDArray[np.intp]:
-    """Consecutive rows as a slice, which Zarr reads twice as fast as a list of rows."""
-    is_run = bool((np.diff(rows) == 1).all())
-    return slice(int(rows[0]), int(rows[-1]) + 1) if is_run else rows
-
-
-def _num_workers(num_blocks: int) -> int:
-    """Count the processes that pay; 0: none beside this one."""
-    workers = min(os.cpu_count() or 1, num_blocks // BLOCKS_PER_WORKER)
-    return 0 if workers < 2 else workers
-
-
-def _merge(parts: Sequence[dict[str, dict[Span, Sample]]]) -> dict[str, dict[Span, Sample]]:
-    merged: dict[str, dict[Span, Sample]] = {}
-    for part in parts:
-        for name, samples in part.items():
-            merged.setdefault(name, {}).update(samples)
-    return merged
 
 
 def of_members(

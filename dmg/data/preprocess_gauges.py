@@ -18,24 +18,17 @@ import xarray as xr
 from dmg.data.basins import match_basins
 from dmg.data.climate import CLIMATE, climate_of, training_years
 from dmg.data.derive import Pet
+from dmg.data.derive_store import Folds, Span, derive_store
 from dmg.data.drainage import drainage
 from dmg.data.network import Network, subnetwork, upstream_of
 from dmg.data.network.gauges import describe_matches, match_gauges, with_gauges
-from dmg.data.preprocess import (
-    Folds,
-    Span,
-    derive_store,
-    of_members,
-    require_days,
-    require_variables,
-    training_spans,
-)
+from dmg.data.preprocess import of_members, require_days, require_variables, training_spans
 from dmg.data.splits import write_splits
 from dmg.data.statistics import fold_statistics, write_statistics
 from dmg.data.store import open_store
-from dmg.data.workers import SlurmWorkers
+from dmg.data.workers import Workers
 from dmg.data.zarrs import consolidate, open_zarr
-from dmg.files import atomic
+from dmg.files import atomic, unfinished
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +95,7 @@ def preprocess_gauges(
     attributes: Sequence[str] = (),
     log_forcings: Sequence[str] = (),
     pet: Pet = "hargreaves",
-    workers: int | SlurmWorkers | None = None,
+    workers: Workers = None,
 ) -> None:
     """Write what a training at gauges needs into the folder `out`.
 
@@ -136,7 +129,7 @@ def preprocess_gauges(
     derive = partial(
         derive_store, pet=pet, workers=workers, log_forcings=log_forcings, logs=out / "workers"
     )
-    with atomic(out / "derived.zarr") as of_flow, atomic(out / "units.zarr") as of_weather:
+    with unfinished(out / "derived.zarr") as of_flow, unfinished(out / "units.zarr") as of_weather:
         flow = derive(gauges, of_flow, gauge_ids, flow_spans, [TARGET])
         weather = derive(units, of_weather, unit_ids, weather_spans, forcings)
         climate = _add_climate(of_units, of_weather, unit_ids, splits)

@@ -25,6 +25,22 @@ LOOK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class LocalWorkers:
+    """Processes of this machine.
+
+    Attributes
+    ----------
+    processes
+        How many; none: as many as pay.
+    mem_mb
+        Memory of each [MB]; none: whatever the work takes.
+    """
+
+    processes: int | None = None
+    mem_mb: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SlurmWorkers:
     """Jobs of a Slurm cluster, one worker process each.
 
@@ -67,6 +83,15 @@ class SlurmWorkers:
         """Read `key=value` items, as `parse_items` does."""
         types = {field.name: str(field.type) for field in fields(cls)}
         return cls(**parse_items(items, types))  # type: ignore[arg-type]
+
+
+Workers = int | LocalWorkers | SlurmWorkers | None
+"""Processes of this machine (0: this one alone; none: as many as pay), or jobs of Slurm."""
+
+
+def memory_of(workers: Workers) -> float | None:
+    """Memory of one worker [MB]; none: no limit is known."""
+    return getattr(workers, "mem_mb", None)
 
 
 def compute_all(

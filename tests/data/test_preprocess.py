@@ -9,14 +9,16 @@ import pytest
 import xarray as xr
 
 from dmg import pet as formulas
-from dmg.data import preprocess as module
+from dmg.data import derive_store as module
 from dmg.data.derive import derive
 from dmg.data.preprocess import preprocess
 from dmg.data.splits import hold_out, random_folds, read_splits, temporal
 from dmg.data.statistics import log_root, read_statistics
 from dmg.data.store import FORMAT_VERSION
 from dmg.data.template import strings
+from dmg.data.workers import LocalWorkers
 from dmg.data.zarrs import consolidate, encode, open_zarr
+from dmg.files import unfinished
 
 BASINS = [f"{i:08d}" for i in (5, 11, 12, 13, 14, 15, 16, 90)]
 TRAIN = (dt.date(2000, 10, 1), dt.date(2002, 9, 30))
@@ -222,6 +224,66 @@ def test_worker_processes_give_the_same_bytes_and_end(store, splits, tmp_path, c
             assert (tmp_path / "0" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
+def test_an_interrupted_run_goes_on_after_its_last_whole_block(
+    store, splits, tmp_path, monkeypatch
+):
+    """Blocks of four basins: the second is broken off, and the first is not done again."""
+    preprocess(store, tmp_path / "whole", splits=splits, **CHOICE)
+    calls, derive = [], module.derive
+
+    def breaks(dataset, pet):
+        calls.append(dataset.sizes["basin"])
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return derive(dataset, pet)
+
+    monkeypatch.setattr(module, "derive", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        preprocess(store, tmp_path / "p", splits=splits, **CHOICE)
+    preprocess(store, tmp_path / "p", splits=splits, **CHOICE)
+    assert calls == [4, 4, 4]
+    assert sorted(p.name for p in (tmp_path / "p").iterdir()) == [
+        ".derived.lock", "derived.zarr", "splits.csv", "statistics.json",
+    ]  # fmt: skip
+    for path in (p for p in (tmp_path / "whole").rglob("*") if p.is_file()):
+        again = tmp_path / "p" / path.relative_to(tmp_path / "whole")
+        assert path.read_bytes() == again.read_bytes()
+
+
+def test_other_settings_do_not_go_on_with_what_was_done(store, splits, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "consolidate", None)  # breaks off at the end
+    with pytest.raises(TypeError):
+        preprocess(store, tmp_path / "p", splits=splits, **CHOICE)
+    monkeypatch.undo()
+    preprocess(store, tmp_path / "p", splits=splits, **CHOICE | {"pet": "hamon"})
+    preprocess(store, tmp_path / "whole", splits=splits, **CHOICE | {"pet": "hamon"})
+    found = [open_zarr(tmp_path / name / "derived.zarr")["pet"] for name in ("p", "whole")]
+    assert found[0].equals(found[1])
+
+
+def test_two_workflows_on_one_result_are_refused(store, splits, tmp_path):
+    with unfinished(tmp_path / "p" / "derived.zarr") as other:
+        with pytest.raises(ValueError, match="expected to be its only writer, found another"):
+            preprocess(store, tmp_path / "p", splits=splits, **CHOICE)
+        other.mkdir()
+    preprocess(store, tmp_path / "p", splits=splits, **CHOICE)
+
+
+def test_memory_makes_blocks_smaller(store, splits, tmp_path):
+    """A chunk has two basins, a shard of the store four; 1461 days need 0.02 MB a basin."""
+    workers = LocalWorkers(processes=0, mem_mb=module.BASE_MB + 12 * module.PIECE_MB + 0.1)
+    preprocess(store, tmp_path / "small", splits=splits, **CHOICE | {"workers": workers})
+    preprocess(store, tmp_path / "whole", splits=splits, **CHOICE)
+    small, whole = (open_zarr(tmp_path / n / "derived.zarr")["pet"] for n in ("small", "whole"))
+    assert (small.encoding["shards"][0], whole.encoding["shards"][0]) == (2, 4)
+    assert small.equals(whole)
+    with pytest.raises(ValueError, match=r"--memory-mb: expected at least \d+ for 2 basins x 1461"):
+        preprocess(
+            store, tmp_path / "p", splits=splits,
+            **CHOICE | {"workers": LocalWorkers(processes=0, mem_mb=100)},
+        )  # fmt: skip
+
+
 def test_small_experiments_start_no_processes(store, splits, tmp_path, monkeypatch):
     monkeypatch.setattr("distributed.LocalCluster", None)
     preprocess(store, tmp_path / "p", splits=splits, **CHOICE | {"workers": None})
@@ -258,14 +320,15 @@ def test_period_outside_the_store(store, tmp_path):
         preprocess(store, tmp_path / "p", splits=splits, **CHOICE)
 
 
-def test_basin_without_streamflow_leaves_nothing_behind(store, tmp_path):
+def test_basin_without_streamflow_leaves_no_result(store, tmp_path):
     data = open_zarr(store).load()
     data["discharge"].loc[{"basin": BASINS[4], "time": slice(*map(str, TRAIN))}] = np.nan
     save(data, store)
     splits = temporal(BASINS, train=TRAIN, test=TEST)
     with pytest.raises(ValueError, match=f"basin {BASINS[4]}: expected streamflow on the training"):
         preprocess(store, tmp_path / "p", splits=splits, **CHOICE)
-    assert list((tmp_path / "p").iterdir()) == []
+    names = {p.name for p in (tmp_path / "p").iterdir()}
+    assert names == {"derived.parts", ".derived.lock"}  # for the next run to go on with
 
 
 def test_fold_without_training_basins(store, splits, tmp_path):
