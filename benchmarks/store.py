@@ -181,7 +181,7 @@ def clock(work: Callable[[], T]) -> tuple[float, T]:
 def speeds(folder: Path, num_units: int, years: int) -> None:
     """Extract and preprocess shard after shard, in turn with the codec alone.
 
-    Times are those of the processor, all threads together: other work on the machine does not count.
+    Times are those of the processor, all threads together: other work does not count.
     """
     blosc.use_threads = False
     layout = LAYOUTS["64 x 365 / 1024"]
@@ -229,7 +229,8 @@ def show_speeds(mb: float, extracted: float, alone: float, derived: float, codec
     print("| stage | MB | MB/s | codec alone [MB/s] | share |\n|---|---:|---:|---:|---:|")
     for stage, size, took, least in rows:
         print(
-            f"| {stage} | {size:.0f} | {size / took:.0f} | {size / least:.0f} | {least / took:.0%} |"
+            f"| {stage} | {size:.0f} | {size / took:.0f} | {size / least:.0f} |"
+            f" {least / took:.0%} |"
         )
 
 

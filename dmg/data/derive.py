@@ -54,7 +54,8 @@ def _potential(dataset: xr.Dataset, pet: Pet, low: Floats, high: Floats) -> Floa
         return dataset[name].to_numpy()
 
     day = dataset["time"].dt.day_of_year.to_numpy().astype(np.float64)
-    radiation = formulas.extraterrestrial_radiation(series("latitude")[:, None], day)
+    days, place = np.unique(day, return_inverse=True)  # at most 366, of all years
+    radiation = formulas.extraterrestrial_radiation(series("latitude")[:, None], days)[:, place]
     found: Floats
     if pet == "hargreaves":
         found = formulas.hargreaves(low, high, radiation)

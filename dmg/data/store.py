@@ -168,6 +168,9 @@ def _report_range(
     days: NDArray[np.datetime64],
 ) -> None:
     variable = DYNAMIC[name]
+    lowest, highest = np.fmin.reduce(values, None), np.fmax.reduce(values, None)
+    if lowest >= variable.lower and highest <= variable.upper:  # nearly always
+        return
     outside = (values < variable.lower) | (values > variable.upper)
     for row in np.flatnonzero(outside.any(axis=1)).tolist():
         logger.warning(
