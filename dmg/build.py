@@ -43,10 +43,12 @@ def build_loader(
     """Loader of all that the experiment's network and process model read."""
     data, model = experiment.data, experiment.model
     network = Network.read(preprocessed / "network.zarr") if data.gauges else None
-    derived = "derived.zarr" if network is None else "units.zarr"
+    stores = [store, preprocessed / "derived.zarr"]
+    if network is not None:
+        stores = [preprocessed / "units.zarr", store]  # its climate goes first
     physical = [name for phy in model.process_models for name in MODELS[phy.label].forcings]
     loader = open_loader(
-        [store, preprocessed / derived],
+        stores,
         forcings=[*data.forcings, *physical],
         attributes=data.attributes,
         target=data.target if target and network is None else None,

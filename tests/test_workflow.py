@@ -140,6 +140,30 @@ def test_all_shipped_experiments_run_together_and_share_stores(project: Path) ->
     assert jobs["merge"] == len(stores) < len(SHIPPED)
 
 
+def test_a_river_network_from_generated_data_to_a_report(project: Path) -> None:
+    """Units, gauges and network are made, trained at, predicted, scored; nothing is done twice."""
+    folder = project / "config/experiments"
+    sizes = {"num_reaches": 24, "num_gauges": 6, "start": "2000-10-01", "years": 3}
+    for name in ("network_demo_gauges", "network_demo"):
+        path = folder / f"{name}.yaml"
+        edit(path, "data", "synthetic_network", value=sizes)
+        for role, year in (("train", 2001), ("test", 2002)):
+            period = {"start": f"{year}-10-01", "end": f"{year + 1}-09-30"}
+            edit(path, "data", "split", role, value=period)
+        short = {"epochs": 1, "steps_per_epoch": 2, "window": 60, "warmup": 60, "threads": 1}
+        edit(path, "train", value={**short, "batch_size": 3, "units_per_batch": 24})
+    command = ["--config", "experiments=[network_demo]", "extract_parts=1"]
+    result = snakemake(project, *command)
+    assert result.returncode == 0, result.stderr
+    results = project / "results/network_demo"
+    assert (results / "report.html").is_file() and (results / "summary.csv").is_file()
+    gauges = (results / "preprocess/gauges.txt").read_text().split()
+    assert {row.split(",")[0] for row in (results / "scores.csv").read_text().splitlines()[1:]} == {
+        *gauges
+    }
+    assert not planned(snakemake(project, "-n", *command))
+
+
 def test_a_river_network_is_a_rule(tmp_path: Path) -> None:
     tiny = tiny_project(tmp_path) / "config/experiments/tiny.yaml"
     content = yaml.safe_load(tiny.read_text())
