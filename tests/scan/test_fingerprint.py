@@ -143,7 +143,7 @@ Slots = type("Slots", (), {"__slots__": ("x",)})
 @pytest.mark.parametrize("opaque", [
     Slots(), torch.rand(3), torch.nn.Linear(1, 1), open, object(), iter([1]), pytest,
     {1: object()}, torch.vmap(lambda x: x + open), namedtuple("Pair", ["a"])(open),
-], ids=str)  # fmt: skip
+], ids=lambda opaque: type(opaque).__name__)  # fmt: skip
 def test_what_cannot_be_followed_has_none(opaque: Any) -> None:
     assert fingerprint(lambda x: opaque) is None
 
