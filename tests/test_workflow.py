@@ -179,6 +179,15 @@ def test_a_river_network_is_a_rule(tmp_path: Path) -> None:
     assert planned(snakemake(tmp_path, "-n", "results/stores/rivers_network.zarr")) == {}
 
 
+def test_a_simulation_of_a_network_is_shared_by_jobs(project: Path) -> None:
+    edit(project / "config/config.yaml", "simulate_parts", value=3)
+    target = "results/nhm_mc/all/seed0/simulation/done"
+    experiments = f"experiments={json.dumps(SHIPPED)}"
+    jobs = planned(snakemake(project, "-n", target, "--config", experiments))
+    assert (jobs["simulate_init"], jobs["simulate"], jobs["simulate_rivers"]) == (1, 3, 1)
+    assert jobs["network"] == jobs["train"] == 1
+
+
 def test_all_benchmarks_are_planned_quickly_without_heavy_modules(project: Path) -> None:
     (project / "data/raw/camels_us.tar.xz").touch()
     for name in ("torch", "xarray", "dask", "zarr"):
