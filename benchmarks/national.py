@@ -152,6 +152,7 @@ def run(folder: Path, stage: str, threads: int, bfloat16: bool) -> None:
     start = time.perf_counter()
     simulation = Simulation(experiment(bfloat16), *places)
     clock = Clock()
+    clock.seconds["start"] = time.perf_counter() - start
     if stage == "init":
         (folder / "out").mkdir(exist_ok=True)
         simulation.begin()
@@ -193,14 +194,19 @@ def measure(folder: Path, num_days: int, processes: int, bfloat16: bool) -> str:
     units = [finished(p) for p in running]
     of_units = time.perf_counter() - start
     rivers = finished(spawn(folder, "rivers", processes, bfloat16))
-    scale = DAYS / num_days / 60
+    once = of_units - max(u["whole"] - u["start"] for u in units) + rivers["start"]
     parts = ("read", "network", "physics", "write", "state")
     rows = [(f"units: {n}", max(u.get(n, 0.0) for u in units)) for n in parts]
-    rows.append(("units: the rest, start included", of_units - sum(v for _, v in rows)))
-    rows += [(f"rivers: {n}", rivers.get(n, 0.0)) for n in ("read", "routing", "write")]
-    rows.append(("rivers: the rest", rivers["whole"] - sum(v for n, v in rows if "rivers" in n)))
-    rows.append(("everything", of_units + rivers["whole"]))
-    lines = [(n, f"{seconds:.1f}", f"{seconds * scale:.1f}") for n, seconds in rows]
+    rest = max(u["whole"] - u["start"] for u in units) - sum(seconds for _, seconds in rows)
+    rows += [("units: the rest", rest)]
+    of_rivers = [(f"rivers: {n}", rivers.get(n, 0.0)) for n in ("read", "routing", "write")]
+    rest = rivers["whole"] - rivers["start"] - sum(seconds for _, seconds in of_rivers)
+    rows += [*of_rivers, ("rivers: the rest", rest)]
+    scale = DAYS / num_days
+    lines = [(n, f"{seconds:.1f}", f"{seconds * scale / 60:.1f}") for n, seconds in rows]
+    lines.append(("once: start of the processes", f"{once:.1f}", f"{once / 60:.1f}"))
+    whole = sum(seconds for _, seconds in rows)
+    lines.append(("everything", f"{whole + once:.1f}", f"{(whole * scale + once) / 60:.1f}"))
     peak = sum(u["peak"] for u in units), rivers["peak"]
     title = f"{num_days} days, {processes} processes of one thread"
     return (
