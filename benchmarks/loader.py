@@ -69,13 +69,13 @@ def open_data(path: Path, cache_mb: float) -> DataLoader:
 def epoch(
     model: torch.nn.Module, loader: DataLoader, sampler: DataSampler, number: int
 ) -> list[float]:
-    """Seconds of each step, and, last, of waiting for data."""
+    """Seconds of each step, of waiting for data, and of the processor in all."""
 
     def read(step: int) -> Batch:
         windows = sampler.windows(number, step)
         return loader.batch(windows.basins, windows.starts, windows.length, sampler.warmup)
 
-    waited, times = 0.0, []
+    waited, times, began = 0.0, [], time.process_time()
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(read, 0)
         for step in range(sampler.steps_per_epoch):
@@ -87,7 +87,7 @@ def epoch(
             loss.mean().backward()
             model.zero_grad()
             times.append(time.perf_counter() - start)
-    return [*times, waited]
+    return [*times, waited, time.process_time() - began]
 
 
 def main() -> None:
@@ -123,12 +123,16 @@ def main() -> None:
                     forget(path)
                 found[name].append(epoch(model, loader, sampler, number))
         print(f"store {size_mb:.0f} MB, {chosen.steps} steps of 100 windows x 730 days")
-        print("| data | epoch [s] | min-max | waited for data [s] |\n|---|---:|---:|---:|")
+        print("| data | epoch [s] | min-max | waited for data [s] | processor [s] |")
+        print("|---|---:|---:|---:|---:|")
         for name, runs in found.items():
-            sums = [sum(run[:-1]) for run in runs]
-            waited = statistics.median(run[-1] for run in runs)
+            sums = [sum(run[:-2]) for run in runs]
+            waited, busy = (statistics.median(run[i] for run in runs) for i in (-2, -1))
             middle = statistics.median(sums)
-            print(f"| {name} | {middle:.2f} | {min(sums):.2f}-{max(sums):.2f} | {waited:.2f} |")
+            print(
+                f"| {name} | {middle:.2f} | {min(sums):.2f}-{max(sums):.2f} | {waited:.2f} |"
+                f" {busy:.2f} |"
+            )
 
 
 if __name__ == "__main__":

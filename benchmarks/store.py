@@ -41,12 +41,14 @@ T = TypeVar("T")
 NAMES = ("precipitation", "temperature_min", "temperature_max")
 LAYOUTS = {  # basins and days of a chunk, basins of a shard
     "8 x 1461 / 64": (8, 1461, 64),
-    "16 x 731 / 1024": (16, 731, 1024),
     "32 x 365 / 1024": (32, 365, 1024),
-    "64 x 183 / 1024": (64, 183, 1024),
     "64 x 365 / 1024": (64, 365, 1024),
-    "128 x 92 / 1024": (128, 92, 1024),
+    "64 x 731 / 1024": (64, 731, 1024),
+    "128 x 365 / 1024": (128, 365, 1024),
     "256 x 73 / 1024": (256, 73, 1024),
+    "256 x 183 / 1024": (256, 183, 1024),
+    "256 x 365 / 1024": (256, 365, 1024),
+    "512 x 365 / 1024": (512, 365, 1024),
     "1024 x 30 / 1024": (1024, 30, 1024),
 }
 
@@ -86,13 +88,8 @@ def make_reader(stations: Path, num_units: int) -> Units:
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """Least of some times: others may be at work on this machine."""
-    found = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - start)
-    return min(found)
+    """Least of some times of the processor, all threads: others may be at work on this machine."""
+    return min(clock(work)[0] for _ in range(repeats))
 
 
 def build(reader: Units, store: Path, layout: tuple[int, int, int]) -> None:
@@ -142,9 +139,7 @@ def layouts(folder: Path, num_units: int, years: int) -> None:
     rows = []
     for name, layout in LAYOUTS.items():
         store = folder / "units.zarr"
-        begin = time.perf_counter()
-        build(reader, store, layout)
-        took = time.perf_counter() - begin
+        took, _ = clock(partial(build, reader, store, layout))
         files = [f for n in NAMES for f in (store / n).rglob("*") if f.is_file()]
         size = sum(f.stat().st_size for f in files) / 1e6
         times = {what: seconds(work) for what, work in reads(store).items()}
@@ -184,7 +179,7 @@ def speeds(folder: Path, num_units: int, years: int) -> None:
     Times are those of the processor, all threads together: other work does not count.
     """
     blosc.use_threads = False
-    layout = LAYOUTS["64 x 365 / 1024"]
+    layout = LAYOUTS["256 x 365 / 1024"]
     stations, store, out = folder / "stations.zarr", folder / "units.zarr", folder / "out"
     write_stations(stations, years)
     reader = make_reader(stations, num_units)
@@ -250,7 +245,7 @@ def peak(stage: str, folder: Path, num_units: int) -> None:
     """Print the peak of this process in one stage; the first leaves the store for the second."""
     store = folder / f"{num_units}.zarr"
     if stage == "peak-of-extract":
-        build(make_reader(folder / "stations.zarr", num_units), store, LAYOUTS["64 x 365 / 1024"])
+        build(make_reader(folder / "stations.zarr", num_units), store, LAYOUTS["256 x 365 / 1024"])
     else:
         (folder / f"{num_units}").mkdir()
         ids = [str(b) for b in open_store(store)["basin"].values]

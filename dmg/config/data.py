@@ -16,7 +16,7 @@ from dmg.config.split import NestedSplit, PubSplit, ReturnPeriods, Split, Tempor
 Product = Literal["daymet", "maurer", "maurer_extended", "nldas", "nldas_extended"]
 Source = Literal["camels_us", "merit", "nextgen", "nhm", "rapid", "synthetic_network"]
 
-UNITS_LAYOUT = Layout(shard_basins=1024, chunk_basins=64, chunk_days=365)
+UNITS_LAYOUT = Layout(shard_basins=1024, chunk_basins=256, chunk_days=365)
 """Measured: all days of some units, and some days of all units, both at a good speed."""
 
 

@@ -42,6 +42,14 @@ def derive(dataset: xr.Dataset, pet: Pet = "hargreaves") -> dict[str, NDArray[np
     return {name: np.asarray(values, dtype=np.float32) for name, values in found.items()}
 
 
+def inputs(dataset: xr.Dataset, pet: Pet) -> list[str]:
+    """Names of the series of a store that `derive` reads."""
+    radiation = ("shortwave", "daylength")
+    more = {"hargreaves": (), "hamon": ("daylength",), "priestley_taylor": radiation}
+    names = ("temperature_min", "temperature_max", *more.get(pet, (*radiation, "vapour_pressure")))
+    return [*names, *(["discharge"] if "discharge" in dataset else [])]
+
+
 def derived_names(dataset: xr.Dataset) -> list[str]:
     """Names of what `derive` gives for a store."""
     return [name for name in DERIVED if name != "streamflow" or "discharge" in dataset]

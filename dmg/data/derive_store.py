@@ -20,7 +20,7 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from dmg.data.derive import Pet, derive, derived_names, layout, write_template
+from dmg.data.derive import Pet, derive, derived_names, inputs, layout, write_template
 from dmg.data.manifest import ShardRecord, write_shard
 from dmg.data.memory import BASE_MB, COPIES
 from dmg.data.statistics import Sample, log_root, stride_for, summarise
@@ -35,8 +35,12 @@ BLOCKS_PER_WORKER = 8
 A block of 64 basins x 29 years takes about 0.6 s, the start of a cluster about 5 s (measured on
 two cores), so that fewer blocks are done sooner in this process.
 """
-PIECE_MB = 8.0
-"""Size of one array of double precision while formulas are evaluated [MB]; there are about ten."""
+PIECE_MB = 2.0
+"""Size of one array of double precision while formulas are evaluated [MB]; there are about ten,
+which the processor's cache holds."""
+
+FORMULAS_MB = 100.0
+"""Memory for what formulas read and make, besides the results [MB]."""
 
 Span = tuple[int, int, int]
 """Row of a basin, first and last day (indices, both included)."""
@@ -147,14 +151,18 @@ def process(recipe: Recipe, block: Block) -> dict[str, dict[Span, Sample]]:
 def _derived(
     dataset: xr.Dataset, rows: NDArray[np.intp], pet: Pet
 ) -> dict[str, NDArray[np.float32]]:
-    """Evaluate the formulas for some rows at a time, so that memory is bounded."""
+    """Read chunk after chunk; evaluate the formulas for a few rows, so that memory is bounded."""
     days, chunk = dataset.sizes["time"], layout(dataset)["chunk_basins"]
-    length = max(1, int(PIECE_MB * 1e6 / (8 * days * chunk))) * chunk
+    length = max(1, int(PIECE_MB * 1e6 / (8 * days)))
+    static = [n for n in ("area", "latitude", "elevation") if n in dataset]
     out = {name: np.empty((len(rows), days), np.float32) for name in derived_names(dataset)}
-    for first in range(0, len(rows), length):
-        part = rows[first : first + length]
-        for name, values in derive(_rows(dataset, part), pet).items():
-            out[name][first : first + len(part)] = values
+    for first in range(0, len(rows), chunk):
+        part = rows[first : first + chunk]
+        read = _rows(dataset[[*inputs(dataset, pet), *static]], part).load()
+        for start in range(0, len(part), length):
+            piece = read.isel(basin=slice(start, start + length))
+            for name, values in derive(piece, pet).items():
+                out[name][first + start : first + start + len(values)] = values
     return out
 
 
@@ -219,7 +227,7 @@ def _shard_that_fits(dataset: xr.Dataset, memory_mb: float | None) -> int:
     shape, days = layout(dataset), dataset.sizes["time"]
     shard, chunk = shape["shard_basins"], shape["chunk_basins"]
     arrays = len(derived_names(dataset)) + COPIES
-    fixed = BASE_MB + 12 * PIECE_MB
+    fixed = BASE_MB + FORMULAS_MB
     while memory_mb and shard > chunk and fixed + 4e-6 * arrays * shard * days > memory_mb:
         shard -= chunk
     if memory_mb and fixed + 4e-6 * arrays * shard * days > memory_mb:

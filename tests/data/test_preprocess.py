@@ -227,13 +227,13 @@ def test_worker_processes_give_the_same_bytes_and_end(store, splits, tmp_path, c
 def test_an_interrupted_run_goes_on_after_its_last_whole_block(
     store, splits, tmp_path, monkeypatch
 ):
-    """Blocks of four basins: the second is broken off, and the first is not done again."""
+    """Blocks of two chunks of two basins: the second is broken off, the first not done again."""
     preprocess(store, tmp_path / "whole", splits=splits, **CHOICE)
     calls, derive = [], module.derive
 
     def breaks(dataset, pet):
         calls.append(dataset.sizes["basin"])
-        if len(calls) == 2:
+        if len(calls) == 3:
             raise KeyboardInterrupt
         return derive(dataset, pet)
 
@@ -241,7 +241,7 @@ def test_an_interrupted_run_goes_on_after_its_last_whole_block(
     with pytest.raises(KeyboardInterrupt):
         preprocess(store, tmp_path / "p", splits=splits, **CHOICE)
     preprocess(store, tmp_path / "p", splits=splits, **CHOICE)
-    assert calls == [4, 4, 4]
+    assert calls == [2] * 5
     assert sorted(p.name for p in (tmp_path / "p").iterdir()) == [
         ".derived.lock", "derived.zarr", "splits.csv", "statistics.json",
     ]  # fmt: skip
@@ -271,7 +271,7 @@ def test_two_workflows_on_one_result_are_refused(store, splits, tmp_path):
 
 def test_memory_makes_blocks_smaller(store, splits, tmp_path):
     """A chunk has two basins, a shard of the store four; 1461 days need 0.02 MB a basin."""
-    workers = LocalWorkers(processes=0, mem_mb=module.BASE_MB + 12 * module.PIECE_MB + 0.1)
+    workers = LocalWorkers(processes=0, mem_mb=module.BASE_MB + module.FORMULAS_MB + 0.1)
     preprocess(store, tmp_path / "small", splits=splits, **CHOICE | {"workers": workers})
     preprocess(store, tmp_path / "whole", splits=splits, **CHOICE)
     small, whole = (open_zarr(tmp_path / n / "derived.zarr")["pet"] for n in ("small", "whole"))
