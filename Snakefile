@@ -8,6 +8,7 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/common.smk"
+include: "workflow/benchmarks.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/network.smk"
 include: "workflow/rules/model.smk"
