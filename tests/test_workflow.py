@@ -302,6 +302,12 @@ def test_lint_complains_of_nothing_but_missing_environments(tmp_path: Path) -> N
     assert titles == {"Specify a conda environment or container for each rule."}
 
 
+def test_a_folder_is_unlocked_without_a_profile(tmp_path: Path) -> None:
+    """No rule needs to know the number of cores before it runs."""
+    result = snakemake(tiny_project(tmp_path), "--unlock", "--profile", "none")
+    assert result.returncode == 0, result.stderr
+
+
 # --------------------------------------------------------------------------------------- mistakes
 
 

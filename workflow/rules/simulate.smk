@@ -69,7 +69,7 @@ rule simulate_rivers:
         "logs/simulate/{experiment}/{fold}/{seed}/rivers.log",
     benchmark:
         f"{R}/benchmarks/simulate/{{experiment}}/{{fold}}/{{seed}}/rivers.tsv"
-    threads: workflow.cores or 1
+    threads: lambda wildcards: workflow.cores
     params:
         digest=digest("simulate", "evaluate.reference"),
         folder=subpath(input.splits, parent=True),
