@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dmg.data.sampler import Integers, Windows, check_basins, part, short_period
+from dmg.data.sampler import Integers, Windows, check_basins, part, periods, short_period
 
 ROUNDS = 6
 """Rounds of the network; four already pass for a random permutation."""
@@ -66,8 +66,7 @@ class DaySampler:
         self.warmup = warmup
         self.seed = seed % 2**63  # a seed sequence takes no negative numbers
         check_basins(self.basins.size)
-        begin = np.broadcast_to(np.asarray(first, dtype=np.int64), self.basins.shape)
-        end = np.broadcast_to(np.asarray(last, dtype=np.int64), self.basins.shape)
+        begin, end = periods(first, last, self.basins.size)
         self._low = np.maximum(begin, warmup)
         counts = end - window + 2 - self._low
         if counts.min() < 1:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dmg.data.drainage import Drainage
-from dmg.data.sampler import Integers, Windows, num_steps
+from dmg.data.sampler import Integers, Windows, num_steps, periods, select
 
 
 class GaugeSampler:
@@ -142,9 +142,9 @@ def part_of_gauges(windows: Windows, drainage: Drainage, rank: int, world_size: 
         parts[lightest] = np.append(parts[lightest], members[nest])
     mine = np.sort(parts[rank])
     if mine.size:
-        return _select(windows, mine)
+        return select(windows, mine)
     smallest = np.argmin(drainage.num_units[windows.basins])
-    return replace(_select(windows, np.array([smallest])), scored=False)
+    return replace(select(windows, np.array([smallest])), scored=False)
 
 
 def tile_gauges(
@@ -163,11 +163,11 @@ def tile_gauges(
     would begin before the record (day 0) are left out.
     """
     rows = np.atleast_1d(np.asarray(gauges, dtype=np.int64))
-    periods = np.stack([np.broadcast_to(np.asarray(d), rows.shape) for d in (first, last)], axis=1)
+    spans = np.stack(periods(first, last, rows.size), axis=1)
     return [
         _windows(batch, start, min(window, end + 1 - start))
-        for begin, end in np.unique(periods, axis=0).tolist()
-        for batch in _neighbours(rows[(periods == (begin, end)).all(1)], drainage, units_per_batch)
+        for begin, end in np.unique(spans, axis=0).tolist()
+        for batch in _neighbours(rows[(spans == (begin, end)).all(1)], drainage, units_per_batch)
         for start in range(max(begin, warmup), end + 1, window)
     ]
 
@@ -181,15 +181,6 @@ def _neighbours(gauges: Integers, drainage: Drainage, units_per_batch: int) -> l
 def _windows(gauges: Integers, start: int, length: int, seed: int = 0) -> Windows:
     rows = np.arange(gauges.size, dtype=np.int64)
     return Windows(gauges, np.full(gauges.size, start), rows, length, seed)
-
-
-def _select(windows: Windows, places: Integers) -> Windows:
-    return replace(
-        windows,
-        basins=windows.basins[places],
-        starts=windows.starts[places],
-        rows=windows.rows[places],
-    )
 
 
 def _check_budget(

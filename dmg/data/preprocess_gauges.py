@@ -120,7 +120,8 @@ def preprocess_gauges(
     gauge_ids, unit_ids = network.gauge_id.tolist(), network.unit_id.tolist()
     for dataset in (of_units, of_gauges):
         require_days(splits, dataset)
-    require_variables(of_units, {"forcings": forcings}, [a for a in attributes if a not in CLIMATE])
+    stored = [name for name in attributes if name not in CLIMATE]
+    require_variables(of_units, {"forcings": forcings}, stored)
     require_variables(of_gauges, {"target": [TARGET]}, ())
     flow_spans = training_spans(splits, gauge_ids, of_gauges["time"].values[0])
     weather_spans = unit_spans(
@@ -133,7 +134,6 @@ def preprocess_gauges(
         flow = derive(gauges, of_flow, gauge_ids, flow_spans, [TARGET])
         weather = derive(units, of_weather, unit_ids, weather_spans, forcings)
         climate = _add_climate(of_units, of_weather, unit_ids, splits)
-        stored = [name for name in attributes if name not in CLIMATE]
         table = of_units[["basin", *stored]].sel(basin=unit_ids).to_dataframe()[stored]
         table = table.join(climate)[[*attributes]]
         statistics = {

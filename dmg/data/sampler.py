@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -125,8 +125,7 @@ class DataSampler:
 
     def _ranges(self, first: ArrayLike, last: ArrayLike) -> tuple[Integers, Integers]:
         """First and last possible start of each basin, both included."""
-        begin = np.broadcast_to(np.asarray(first, dtype=np.int64), self.basins.shape)
-        end = np.broadcast_to(np.asarray(last, dtype=np.int64), self.basins.shape)
+        begin, end = periods(first, last, self.basins.size)
         low, high = begin + self.warmup, end - self.window + 1
         short = np.flatnonzero(high < low)
         if short.size:
@@ -146,10 +145,25 @@ def part(windows: Windows, rank: int, world_size: int) -> Windows:
             f" batch, found {world_size}; lower train.processes or train.accumulate, or raise"
             " train.batch_size"
         )
-    mine = slice(rank * size // world_size, (rank + 1) * size // world_size)
-    return Windows(
-        windows.basins[mine], windows.starts[mine], windows.rows[mine], windows.length, windows.seed
+    return select(windows, slice(rank * size // world_size, (rank + 1) * size // world_size))
+
+
+def select(windows: Windows, places: slice | Integers) -> Windows:
+    """Pick some windows of a batch."""
+    return replace(
+        windows,
+        basins=windows.basins[places],
+        starts=windows.starts[places],
+        rows=windows.rows[places],
     )
+
+
+def periods(first: ArrayLike, last: ArrayLike, num_basins: int) -> tuple[Integers, Integers]:
+    """First and last day of each basin `[N]`, given for each or one for all."""
+    begin, end = (
+        np.broadcast_to(np.asarray(day, dtype=np.int64), (num_basins,)) for day in (first, last)
+    )
+    return begin, end
 
 
 def num_steps(batch_size: float, window: int, num_basins: int, num_days: float) -> int:
@@ -191,8 +205,8 @@ def tile(
     `first`; days whose warm-up would begin before the record (day 0) are left out.
     """
     rows = np.atleast_1d(np.asarray(basins, dtype=np.int64))
-    begin = np.maximum(np.broadcast_to(np.asarray(first, dtype=np.int64), rows.shape), warmup)
-    end = np.broadcast_to(np.asarray(last, dtype=np.int64), rows.shape)
+    begin, end = periods(first, last, rows.size)
+    begin = np.maximum(begin, warmup)
     by_length: dict[int, list[tuple[int, int]]] = {}
     for basin, low, high in zip(rows.tolist(), begin.tolist(), end.tolist(), strict=True):
         for start in range(low, high + 1, window):

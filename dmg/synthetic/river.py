@@ -27,7 +27,7 @@ from dmg.synthetic.basins import GRADIENTS, make_basins
 from dmg.synthetic.signatures import climate, hydrology
 from dmg.synthetic.tree import write_tree, write_truth
 from dmg.synthetic.truth import hargreaves, make_parameters, simulate
-from dmg.synthetic.twin import WARMUP, observe
+from dmg.synthetic.twin import WARMUP, observe, simulated_days
 from dmg.synthetic.weather import make_weather
 
 Floats = NDArray[np.float64]
@@ -63,9 +63,7 @@ def generate(
         Seed of everything random.
     """
     streams = np.random.default_rng(seed).spawn(4)
-    first = pd.Timestamp(start)
-    last = first + pd.DateOffset(years=years) - pd.Timedelta(days=1)
-    days = pd.date_range(first - pd.Timedelta(days=WARMUP), last)
+    days = simulated_days(start, years)
     network = generate_network(num_reaches, seed, num_gauges=num_gauges)
     units = _units(network, streams[0])
     gauges, shares = _gauges(network, units, make_basins(num_gauges, streams[1]))

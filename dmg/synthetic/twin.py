@@ -49,9 +49,7 @@ def generate(
         Seed of everything random.
     """
     streams = np.random.default_rng(seed).spawn(3)
-    first = pd.Timestamp(start)
-    last = first + pd.DateOffset(years=years) - pd.Timedelta(days=1)
-    all_days = pd.date_range(first - pd.Timedelta(days=WARMUP), last)
+    all_days = simulated_days(start, years)
     basins = make_basins(num_basins, streams[0])
     weather = make_weather(basins, all_days, streams[1])
     pet = hargreaves(basins, all_days, weather)
@@ -66,6 +64,13 @@ def generate(
     with atomic(out) as temporary:
         write_tree(temporary, basins, days, weather, observed)
         write_truth(temporary, parameters, days, flow)
+
+
+def simulated_days(start: dt.date, years: int) -> pd.DatetimeIndex:
+    """Days of a record of some years, and `WARMUP` days before."""
+    first = pd.Timestamp(start)
+    last = first + pd.DateOffset(years=years) - pd.Timedelta(days=1)
+    return pd.date_range(first - pd.Timedelta(days=WARMUP), last)
 
 
 def observe(flow: Floats, noise: float, frac_missing: float, rng: np.random.Generator) -> Floats:
