@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import IO
 
@@ -46,6 +47,20 @@ def unfinished(path: Path) -> Iterator[Path]:
         yield work / path.name
         _replace(work / path.name, path)
         remove(work)
+
+
+@contextmanager
+def one_line_if_full(folder: Path) -> Iterator[None]:
+    """Say in one line that a disk is full; finished shards are kept."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (ENOSPC, EDQUOT):
+            raise
+        raise OSError(
+            f"{folder}: no space left on the disk; free some and run again, finished shards are"
+            " kept"
+        ) from None
 
 
 def remove(path: Path) -> None:

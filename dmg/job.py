@@ -25,6 +25,7 @@ import submitit
 import torch
 
 from dmg import distributed
+from dmg.cores import num_cores
 from dmg.denormals import flush_denormals
 from dmg.errors import described, is_expected
 from dmg.files import atomic, try_lock
@@ -226,13 +227,6 @@ def _threads(threads: int | None, processes: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def num_cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _requeue(here: submitit.JobEnvironment) -> None:

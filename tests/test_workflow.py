@@ -279,6 +279,18 @@ def test_preprocessing_asks_the_cluster_for_what_the_profile_says(tmp_path: Path
     assert given == {"slurm", "partition=cpu", "jobs=8", "interface=ib0"}
 
 
+def test_preprocessing_keeps_to_the_memory_of_its_job(tmp_path: Path) -> None:
+    """Of a job with four cores each of four processes, and what starts them, has a fifth."""
+    (tiny_project(tmp_path) / "slurm").symlink_to(ROOT / "profiles/slurm")
+    plans = {
+        "2000": snakemake(tmp_path, "-n", "-p"),
+        "1600": snakemake(tmp_path, "-n", "-p", "--profile", "slurm"),
+    }
+    for memory, result in plans.items():
+        line = next(line for line in result.stdout.splitlines() if "dmg preprocess" in line)
+        assert f"--memory-mb {memory} " in line
+
+
 def test_the_profile_names_every_option_of_its_jobs() -> None:
     text = (ROOT / "workflow/common.smk").read_text()
     for name, options in {"SLURM": SlurmOptions, "DASK": SlurmWorkers}.items():

@@ -352,10 +352,14 @@ def cluster_options(wildcards, resources) -> str:
     return " ".join(options)
 
 
-def dask_options(wildcards, resources) -> str:
-    """What the profile asks of the cluster for preprocessing, as options of `dmg preprocess`."""
+def worker_options(wildcards, resources) -> str:
+    """Who preprocesses and in how much memory, as options of `dmg preprocess`.
+
+    The memory of a job is for its processes, one on each of its cores, and for what starts them.
+    """
     if resources.dask != "slurm":
-        return ""
+        processes = 1 + resources.get("cpus_per_task", 0)
+        return f"--memory-mb {resources.mem_mb // processes}"
     return " ".join(["--dask slurm", *slurm_items(resources, DASK_RESOURCES)])
 
 

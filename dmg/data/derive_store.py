@@ -8,7 +8,6 @@ one.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
+from dmg.cores import num_cores
 from dmg.data.derive import Pet, derive, derived_names, inputs, layout, write_template
 from dmg.data.manifest import ShardRecord, write_shard
 from dmg.data.memory import BASE_MB, COPIES
@@ -253,7 +253,7 @@ def _chosen(workers: Workers, num_blocks: int) -> int | SlurmWorkers:
     processes = workers.processes if isinstance(workers, LocalWorkers) else workers
     if processes is not None:
         return processes
-    paying = min(os.cpu_count() or 1, num_blocks // BLOCKS_PER_WORKER)
+    paying = min(num_cores(), num_blocks // BLOCKS_PER_WORKER)
     return 0 if paying < 2 else paying
 
 

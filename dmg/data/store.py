@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from errno import EDQUOT, ENOSPC
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,7 +35,7 @@ from dmg.data.sources import Source
 from dmg.data.template import strings, write_template
 from dmg.data.variables import DYNAMIC
 from dmg.data.zarrs import consolidate, open_zarr
-from dmg.files import atomic, remove
+from dmg.files import atomic, one_line_if_full, remove
 
 logger = logging.getLogger(__name__)
 
@@ -289,17 +287,3 @@ def open_store(path: Path, *, chunks: Mapping[str, int] | None = None) -> xr.Dat
             f" {found if found is not None else 'none'}; extract it again with this version of dmg"
         )
     return open_zarr(path, chunks)
-
-
-@contextmanager
-def one_line_if_full(folder: Path) -> Iterator[None]:
-    """Say in one line that a disk is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (ENOSPC, EDQUOT):
-            raise
-        raise OSError(
-            f"{folder}: no space left on the disk; free some and run again, finished shards are"
-            " kept"
-        ) from None

@@ -288,7 +288,7 @@ def test_small_experiments_start_no_processes(store, splits, tmp_path, monkeypat
     monkeypatch.setattr("distributed.LocalCluster", None)
     preprocess(store, tmp_path / "p", splits=splits, **CHOICE | {"workers": None})
     monkeypatch.setattr(module, "BLOCKS_PER_WORKER", 1)
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(module, "num_cores", lambda: 2)
     with pytest.raises(TypeError):
         preprocess(store, tmp_path / "p", splits=splits, **CHOICE | {"workers": None})
 

@@ -90,13 +90,14 @@ rule preprocess:
     benchmark:
         f"{R}/benchmarks/preprocess/{{experiment}}.tsv"
     resources:
+        mem_mb=2000,
         dask="local",
     params:
         digest=digest("data"),
         folder=subpath(output.splits, parent=True),
-        dask=dask_options,
+        workers=worker_options,
     shell:
-        "dmg preprocess --config {input.config} --store {input.store} {params.dask}"
+        "dmg preprocess --config {input.config} --store {input.store} {params.workers}"
         " --out {params.folder} > {log} 2>&1"
 
 
@@ -121,13 +122,14 @@ rule preprocess_gauges:
     wildcard_constraints:
         experiment=GAUGED,
     resources:
+        mem_mb=2000,
         dask="local",
     params:
         digest=digest("data"),
         folder=subpath(output.splits, parent=True),
-        dask=dask_options,
+        workers=worker_options,
     shell:
-        "dmg preprocess --config {input.config} --store {input.store} {params.dask}"
+        "dmg preprocess --config {input.config} --store {input.store} {params.workers}"
         " --out {params.folder} > {log} 2>&1"
 
 
