@@ -47,8 +47,8 @@ def preprocess(
     store
         Store with dims `(basin, time)`.
     out
-        Folder of the results; each of the three is replaced as a whole, none after an error. What
-        was derived before an error stays in `derived.parts/`, and the next run goes on from there.
+        Folder of the results; each of the three is replaced as a whole, none after an error: then
+        what was derived stays in `derived.parts/`, and the next run goes on from there.
     basins
         Basins of the experiment, in order.
     splits
@@ -60,9 +60,8 @@ def preprocess(
     pet
         Formula of potential evapotranspiration.
     workers
-        Processes of a local Dask cluster, or jobs of Slurm (whose logs are left in `out`); 0: all
-        in this process; none: as many processes as pay. Blocks are as large as the memory of one
-        allows.
+        Processes of a local Dask cluster (0: this one; none: as many as pay), or jobs of Slurm,
+        whose logs are left in `out`. Blocks are as large as the memory of one allows.
 
     Raises
     ------
@@ -80,12 +79,10 @@ def preprocess(
             store, derived, basins, folds, [*forcings, target],
             log_forcings=log_forcings, pet=pet, workers=workers, logs=out / "workers",
         )  # fmt: skip
-        statistics = {
-            fold: fold_statistics(
-                of_members(samples, members), forcings, target, table.loc[[*members]]
-            )
-            for fold, members in folds.items()
-        }
+        statistics = {}
+        for fold, members in folds.items():
+            mine, known = of_members(samples, members), table.loc[[*members]]
+            statistics[fold] = fold_statistics(mine, forcings, target, known)
     write_statistics(statistics, out / "statistics.json")
     write_splits(splits, out / "splits.csv")
 

@@ -118,8 +118,8 @@ def preprocess_gauges(
     """
     of_units, of_gauges = open_store(units), open_store(gauges)
     gauge_ids, unit_ids = network.gauge_id.tolist(), network.unit_id.tolist()
-    for dataset in (of_units, of_gauges):
-        require_days(splits, dataset)
+    require_days(splits, of_units)
+    require_days(splits, of_gauges)
     stored = [name for name in attributes if name not in CLIMATE]
     require_variables(of_units, {"forcings": forcings}, stored)
     require_variables(of_gauges, {"target": [TARGET]}, ())
@@ -134,17 +134,13 @@ def preprocess_gauges(
         flow = derive(gauges, of_flow, gauge_ids, flow_spans, [TARGET])
         weather = derive(units, of_weather, unit_ids, weather_spans, forcings)
         climate = _add_climate(of_units, of_weather, unit_ids, splits)
-        table = of_units[["basin", *stored]].sel(basin=unit_ids).to_dataframe()[stored]
-        table = table.join(climate)[[*attributes]]
-        statistics = {
-            fold: fold_statistics(
-                of_members(weather, weather_spans[fold]) | of_members(flow, flow_spans[fold]),
-                forcings,
-                TARGET,
-                table.loc[[*weather_spans[fold]]],
-            )
-            for fold in flow_spans
-        }
+        of_store = of_units[["basin", *stored]].sel(basin=unit_ids).to_dataframe()[stored]
+        table = of_store.join(climate)[[*attributes]]
+        statistics = {}
+        for fold, members in weather_spans.items():
+            samples = of_members(weather, members) | of_members(flow, flow_spans[fold])
+            known = table.loc[[*members]]
+            statistics[fold] = fold_statistics(samples, forcings, TARGET, known)
     write_statistics(statistics, out / "statistics.json")
     write_splits(splits, out / "splits.csv")
     network.write(out / "network.zarr")
