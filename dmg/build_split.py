@@ -27,7 +27,7 @@ def build_split(
     return_periods: pd.DataFrame | None = None,
     groups: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Table of who is trained on, validated on and tested on, and when.
+    """Table of who is trained on, validated on and tested on, and when, in the folds that are run.
 
     Parameters
     ----------
@@ -42,6 +42,18 @@ def build_split(
     groups
         Group of each basin that stays together; none: those that the split names, if any.
     """
+    table = _all_folds(experiment, basins, store, return_periods, groups)
+    run = table["fold"].isin(experiment.data.split.fold_names)
+    return table[run].reset_index(drop=True)
+
+
+def _all_folds(
+    experiment: Experiment,
+    basins: Sequence[str],
+    store: xr.Dataset,
+    return_periods: pd.DataFrame | None,
+    groups: Mapping[str, str] | None,
+) -> pd.DataFrame:
     how = experiment.data.split
     periods = {"train": _days(how.train), "test": _days(how.test)}
     validate = _days(how.validate_) if how.validate_ else None

@@ -9,7 +9,8 @@ from dmg.config import RESOURCES, flat
 
 PLACES = ("data.source", "data.dataset", "data.store", "data.basins", "data.synthetic")
 """Where data lie; what is missing of them shows in the basins that were scored."""
-IGNORED = (*PLACES, *(f"train.{key}" for key in RESOURCES))
+IGNORED = (*PLACES, "data.split.only", *(f"train.{key}" for key in RESOURCES))
+"""Folds, seeds and basins that lack are counted in the scores."""
 LONGEST = 3
 """Longer lists are counted, not written."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -36,6 +36,37 @@ class _Split(Section):
         return ["all"]
 
 
+class _Folded(_Split):
+    """Every basin is held out in one of several folds."""
+
+    only: tuple[int, ...] | None = Field(
+        None, min_length=1, description="Numbers of the folds that are run, from 1 on; none: all"
+    )
+
+    @property
+    def count(self) -> int:
+        """Number of all folds."""
+        raise NotImplementedError
+
+    @property
+    def fold_names(self) -> list[str]:
+        """Folds that are run, in the order of their numbers."""
+        numbers = range(1, self.count + 1) if self.only is None else sorted(self.only)
+        return [f"fold{number:02d}" for number in numbers]
+
+    @model_validator(mode="after")
+    def _folds_are_known(self) -> Self:
+        if self.only is None or self.count == 0:
+            return self
+        numbers = set(self.only)
+        if len(numbers) < len(self.only) or not numbers <= set(range(1, self.count + 1)):
+            raise ValueError(
+                f"only: expected different numbers of folds from 1 to {self.count}, found"
+                f" {list(self.only)}; name each fold once"
+            )
+        return self
+
+
 class TemporalSplit(_Split):
     """The same basins in different years; optionally some basins are never trained on."""
 
@@ -57,7 +88,7 @@ class TemporalSplit(_Split):
         return self.frac_holdout > 0
 
 
-class PubSplit(_Split):
+class PubSplit(_Folded):
     """Prediction in ungauged basins: random or published folds, each held out once."""
 
     kind: Literal["pub"] = "pub"
@@ -70,12 +101,12 @@ class PubSplit(_Split):
     seed: int = Field(0, description="Seed of the random folds")
 
     @property
-    def fold_names(self) -> list[str]:
-        """Folds in the order of their numbers."""
-        return _numbered(self.num_folds)
+    def count(self) -> int:
+        """Number of all folds."""
+        return self.num_folds
 
 
-class PurSplit(_Split):
+class PurSplit(_Folded):
     """Prediction in ungauged regions: each region is held out once."""
 
     kind: Literal["pur"] = "pur"
@@ -85,24 +116,24 @@ class PurSplit(_Split):
     )
 
     @property
-    def fold_names(self) -> list[str]:
-        """Folds in the order of their numbers."""
-        return _numbered(len(self.regions))
+    def count(self) -> int:
+        """Number of all folds."""
+        return len(self.regions)
 
 
-class SpatialSplit(_Split):
+class SpatialSplit(_Folded):
     """Compact blocks of the map, each held out once (spatial cross-validation)."""
 
     kind: Literal["spatial"] = "spatial"
     num_folds: int = Field(5, ge=2, description="Number of folds")
 
     @property
-    def fold_names(self) -> list[str]:
-        """Folds in the order of their numbers."""
-        return _numbered(self.num_folds)
+    def count(self) -> int:
+        """Number of all folds."""
+        return self.num_folds
 
 
-class NestedSplit(_Split):
+class NestedSplit(_Folded):
     """Gauges are held out together with all others on their river, upstream or downstream."""
 
     kind: Literal["nested"] = "nested"
@@ -115,12 +146,12 @@ class NestedSplit(_Split):
     seed: int = Field(0, description="Seed of the random folds")
 
     @property
-    def fold_names(self) -> list[str]:
-        """Folds in the order of their numbers."""
-        return _numbered(self.num_folds)
+    def count(self) -> int:
+        """Number of all folds."""
+        return self.num_folds
 
 
-class ExtremesSplit(_Split):
+class ExtremesSplit(_Folded):
     """Train on water years with a common annual peak, test on rare ones, in time or in space.
 
     The return periods are those of `data.return_periods`.
@@ -156,14 +187,20 @@ class ExtremesSplit(_Split):
         return self.num_folds is not None
 
     @property
+    def count(self) -> int:
+        """Number of all folds; 0 in time alone."""
+        return self.num_folds or 0
+
+    @property
     def fold_names(self) -> list[str]:
         """Folds in the order of their numbers; a split in time has one."""
-        return _numbered(self.num_folds) if self.num_folds else ["all"]
+        return super().fold_names if self.num_folds else ["all"]
 
     @model_validator(mode="after")
     def _folds_are_counted(self) -> ExtremesSplit:
-        if self.folds is not None and self.num_folds is None:
-            raise ValueError("folds: expected num_folds with it, the number of folds in the table")
+        for name in ("folds", "only"):
+            if getattr(self, name) is not None and self.num_folds is None:
+                raise ValueError(f"{name}: expected num_folds with it, the number of all folds")
         return self
 
 
@@ -171,10 +208,6 @@ Split = Annotated[
     TemporalSplit | PubSplit | PurSplit | SpatialSplit | NestedSplit | ExtremesSplit,
     Field(discriminator="kind"),
 ]
-
-
-def _numbered(num_folds: int) -> list[str]:
-    return [f"fold{i:02d}" for i in range(1, num_folds + 1)]
 
 
 class ReturnPeriods(Section):
