@@ -15,7 +15,15 @@ from dmg.benchmark.differences import differences
 from dmg.benchmark.outcomes import NO_PEAKS, Outcome, read_outcome, value_of
 from dmg.benchmark.published import read_published
 from dmg.benchmark.rows import COLUMNS
-from dmg.config import Benchmark, Catalogue, Published, parse, resolved, write_experiment
+from dmg.config import (
+    Benchmark,
+    Catalogue,
+    Experiment,
+    Published,
+    parse,
+    resolved,
+    write_experiment,
+)
 from dmg.score import score
 
 ROOT = Path(__file__).parent.parent
@@ -177,6 +185,27 @@ def test_a_run_that_lacks_something_is_reduced_and_says_what(files: Files) -> No
 def test_fewer_seeds_and_basins_are_said(files: Files) -> None:
     row = compared(files, series=full_size(seeds=[0, 1, 2]), expected_basins=20).iloc[0]
     assert row["missing"].endswith("; 2 of 3 seeds; 12 basins instead of 20")
+
+
+def test_folds_that_were_not_run_are_said(tmp_path: Path) -> None:
+    made = make(tmp_path / "results", folds=("fold01", "fold02", "fold03"))
+    splits = pd.read_csv(made.preprocess / "splits.csv", dtype=str)
+    splits[splits["fold"] != "fold03"].to_csv(made.preprocess / "splits.csv", index=False)
+    score(made.predictions[:2], made.preprocess, made.scores, metrics=["nse", "kge"], model="x")
+    pub = EXPERIMENT["data"] | {"split": SPLIT | {"kind": "pub", "num_folds": 3}}
+    less = pub | {"split": pub["split"] | {"only": [1, 2]}}
+    for run in made.runs[:2]:
+        trained = parse(Experiment, EXPERIMENT | {"data": less}, "x")
+        (run / "config.yaml").write_text(yaml.safe_dump(resolved(trained)))
+    write_config(tmp_path, EXPERIMENT | {"data": pub}, BENCHMARK)
+    row = compared(made).iloc[0]
+    assert row["missing"] == "2 of 3 folds; 8 basins instead of 12"
+    assert row["basins"] == 8
+    scores = pd.read_csv(made.scores, dtype=str)
+    assert scores.loc[scores["nse"].isna(), "basin_id"].nunique() == 4
+    assert (
+        scores.loc[scores["nse"].isna(), "reason"] == "no days of the role test in the split"
+    ).all()
 
 
 def test_a_full_run_is_complete(files: Files) -> None:

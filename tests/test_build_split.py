@@ -49,6 +49,18 @@ def test_spatial_folds_follow_the_map(store):
     assert folds_of(table) == {"fold01": IDS[:2], "fold02": IDS[2:]}
 
 
+def test_some_of_the_folds(store):
+    """They are those of the whole split, under their own names."""
+    settings = {"kind": "pub", "num_folds": 4}
+    whole = build_split(split_of(**settings), IDS, store)
+    some = split_of(**settings, only=[3, 2])
+    table = build_split(some, IDS, store)
+    assert some.data.split.fold_names == ["fold02", "fold03"]
+    pd.testing.assert_frame_equal(
+        table, whole[whole["fold"].isin(["fold02", "fold03"])].reset_index(drop=True)
+    )
+
+
 def test_an_attribute_that_the_store_lacks(store):
     with pytest.raises(ValueError, match="attribute 'region' in the store, found none of that nam"):
         build_split(split_of(kind="pur", attribute="region"), IDS, store)

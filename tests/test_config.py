@@ -99,6 +99,18 @@ def test_schema_offers_only_metrics_that_exist() -> None:
         ({"data": {"split": SPLIT, "log_forcings": ["rain"]}}, r"log_forcings \['rain'\] are not"),
         ({"data": {"split": SPLIT, "product": "nldas"}}, "use nldas_extended or priestley_taylor"),
         ({"data": {}}, "data.split: Field required"),
+        (
+            {"data": {"split": SPLIT | {"kind": "pub", "only": [0, 1]}}},
+            r"only: expected different numbers of folds from 1 to 10, found \[0, 1\]; name each",
+        ),
+        ({"data": {"split": SPLIT | {"kind": "pur", "only": [8]}}}, r"from 1 to 7, found \[8\]"),
+        ({"data": {"split": SPLIT | {"kind": "nested", "only": [2, 2]}}}, r"found \[2, 2\]"),
+        ({"data": {"split": SPLIT | {"kind": "spatial", "only": []}}}, "only: .* at least 1"),
+        ({"data": {"split": SPLIT | {"only": [1]}}}, "split.temporal.only: unknown key"),
+        (
+            {"data": {"split": SPLIT | {"kind": "extremes", "only": [1]}}},
+            "only: expected num_folds with it, the number of all folds",
+        ),
         ({"data": {"split": SPLIT, "source": "nhm"}}, "forcing: expected one for source nhm"),
         ({"data": {"split": SPLIT, "forcing": BASINS}}, "forcing: expected none for source camels"),
         ({"data": NHM | {"synthetic": {}}}, "second time, found synthetic; remove it"),

@@ -224,6 +224,10 @@ def test_folds_and_seeds_are_trained_one_by_one(tmp_path: Path) -> None:
     result = snakemake(tmp_path, "-n")
     assert planned(result)["train"] == 6
     assert "results/tiny/fold03/seed7/model.pt" in result.stdout
+    edit(tiny, "data", "split", "only", value=[3])
+    result = snakemake(tmp_path, "-n")
+    assert planned(result)["train"] == 2
+    assert "results/tiny/fold03/seed7/model.pt" in result.stdout
 
 
 def test_an_ensemble_scores_all_runs_of_its_members(tmp_path: Path) -> None:

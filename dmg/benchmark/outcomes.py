@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dmg.config import Published, read_yaml
+from dmg.metrics import METRICS
 from dmg.run_files import CONFIG
 from dmg.score import ENSEMBLE, headline
 from dmg.score.files import read_scores
@@ -29,6 +30,12 @@ class Outcome(NamedTuple):
     def num_seeds(self) -> int:
         """Number of seeds, without their ensemble."""
         return self.scores.loc[self.scores["seed"] != ENSEMBLE, "seed"].nunique()
+
+    @property
+    def num_basins(self) -> int:
+        """Number of basins with a score; those of folds that were not run have none."""
+        metrics = [name for name in self.scores if name in METRICS]
+        return self.scores.dropna(subset=metrics, how="all")["basin_id"].nunique()
 
 
 class Value(NamedTuple):

@@ -71,7 +71,7 @@ def missing_of(id_: str, key: str, outcome: Outcome, seeds: int, sources: Source
         for member, name in zip(keys, names, strict=True):
             run = read_outcome(results, name)
             lacks += _of_run(id_, member, run, run.num_seeds, catalogue) if run else []
-    basins, expected = outcome.scores["basin_id"].nunique(), benchmark.expected_basins
+    basins, expected = outcome.num_basins, benchmark.expected_basins
     lacks += [f"{basins} basins instead of {expected}"] if basins != expected else []
     return list(dict.fromkeys(lacks))
 
