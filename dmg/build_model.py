@@ -29,7 +29,7 @@ from dmg.nn import (
 from dmg.normalizer import Normalizer
 from dmg.parameters import ParameterMap
 from dmg.phy import MODELS, ProcessModel
-from dmg.routing import MuskingumCunge, Rivers, UnitHydrograph
+from dmg.routing import Aggregate, MuskingumCunge, Paths, Rivers, UnitHydrograph
 
 Statistics = Mapping[str, Any]
 """Statistics of the training part of one fold, see `dmg.data.statistics`."""
@@ -69,16 +69,14 @@ def build_delta(
     """Couple one process model (none: the network gives the flow) with its networks."""
     model = experiment.model
     phy_model = build_phy(phy) if phy else None
-    length = model.routing.length if model.routing and phy_model else None
-    routing = UnitHydrograph(length) if length else None
-    rivers = build_rivers(model.routing)
+    routing, aggregate = build_routing(model.routing) if phy else (None, None)
     dynamic, fixed = (phy.dynamic, phy.fixed) if phy else ((), {})
-    parameters = parameter_map(phy_model, routing, dynamic, model.num_components, fixed, rivers)
+    parameters = parameter_map(phy_model, routing, dynamic, model.num_components, fixed, aggregate)
     delta = DeltaModel(
         build_networks(experiment, statistics, parameters),
         phy_model,
         routing,
-        rivers,
+        aggregate,
         normalizer=build_normalizer(experiment, statistics),
         parameters=parameters,
         warmup_gradient=experiment.train.warmup_gradient,
@@ -90,12 +88,20 @@ def build_delta(
     return delta
 
 
-def build_rivers(settings: schema.Routing | None) -> Rivers | None:
-    """Routing through a river network; none where runoff is averaged over the units."""
-    if not isinstance(settings, schema.MuskingumCunge):
-        return None
-    routing = MuskingumCunge(settings.substeps, shift=settings.shift)
-    return Rivers(routing, settings.learned)
+def build_routing(
+    settings: schema.Routing | None,
+) -> tuple[UnitHydrograph | None, Aggregate | None]:
+    """Routing of each basin or unit, and from units to gauges; none: their mean by area."""
+    match settings:
+        case schema.GammaUnitHydrograph():
+            return UnitHydrograph(settings.length), None
+        case schema.GammaPaths():
+            return None, Paths(settings.length, settings.max_lag)
+        case schema.MuskingumCunge():
+            hillslope = UnitHydrograph(settings.hillslope) if settings.hillslope else None
+            routing = MuskingumCunge(settings.substeps, shift=settings.shift)
+            return hillslope, Rivers(routing, settings.learned)
+    return None, None
 
 
 def build_phy(settings: schema.Phy) -> ProcessModel:

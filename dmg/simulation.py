@@ -22,7 +22,7 @@ from dmg.denormals import flush_denormals
 from dmg.distributed import device
 from dmg.files import atomic
 from dmg.handler import ModelHandler
-from dmg.routing.rivers import Rivers
+from dmg.routing import Paths, Rivers
 from dmg.runs import PROVENANCE, flux_names, restore
 from dmg.simulate import Plan, initialise, simulate_rivers, simulate_units
 
@@ -53,7 +53,7 @@ class Simulation:
         handler, self.trained = restore(content, str(model))
         self.handler = handler.to(device())
         self.statistics = content["statistics"]
-        self.model = _single(handler)
+        self.model = _reaching_rivers(handler)
         self.settings: Simulate = experiment.simulate
         self.model.outputs = flux_names(self.trained, self.settings.outputs)
         self.reference = experiment.evaluate.reference or self.trained.data.split.train
@@ -135,9 +135,15 @@ def _with_gauges(whole: Network, part: Network) -> Network:
     )
 
 
-def _single(handler: ModelHandler) -> DeltaModel:
+def _reaching_rivers(handler: ModelHandler) -> DeltaModel:
+    """Refuse models that give no flow of reaches."""
     if not isinstance(handler.model, DeltaModel):
         raise ValueError(
             "simulate: expected one process model, found several side by side; choose one of them"
+        )
+    if isinstance(handler.model.aggregate, Paths):
+        raise ValueError(
+            "simulate: expected routing gamma or muskingum_cunge, found gamma_paths, which gives"
+            " flow at gauges and none of reaches; use `dmg predict`"
         )
     return handler.model

@@ -53,10 +53,16 @@ class Topology:
     """Area of the unit over that of all units of the gauge, `[P]` [1]."""
     channels: Channels | None = None
     """Reaches; none: flow is not routed through them."""
+    pair_distance: Tensor | None = None
+    """Way along the rivers from the unit to the gauge, `[P]` [m]; none: it is not known."""
 
     def mean(self, flux: Tensor) -> Tensor:
         """Area-weighted mean over the units upstream of each gauge, `[T, U]` to `[T, G]`."""
-        parts = flux[:, self.pair_unit] * self.pair_weight.to(flux.dtype)
+        return self.mean_of_pairs(flux[:, self.pair_unit])
+
+    def mean_of_pairs(self, flux: Tensor) -> Tensor:
+        """Area-weighted mean over the pairs of each gauge, `[T, P]` to `[T, G]`."""
+        parts = flux * self.pair_weight.to(flux.dtype)
         out = flux.new_zeros(len(flux), len(self.gauge))
         return out.index_add(1, self.pair_gauge, parts)
 
@@ -68,4 +74,5 @@ class Topology:
             self.pair_gauge.to(device),
             self.pair_weight.to(device),
             self.channels and self.channels.to(device),
+            None if self.pair_distance is None else self.pair_distance.to(device),
         )

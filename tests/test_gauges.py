@@ -13,6 +13,7 @@ import yaml
 
 from dmg.build import build_loader, build_trainer
 from dmg.build_split import build_split
+from dmg.checkpoint import save_model
 from dmg.config import resolved
 from dmg.data.network import Network
 from dmg.data.splits.nested import river_groups
@@ -95,6 +96,29 @@ def test_trains_through_rivers(folder: Path, tmp_path: Path) -> None:
     assert names == ("route_a", "route_b", "n", "q_spatial")
 
 
+def test_trains_and_predicts_with_a_unit_hydrograph_for_each_pair(
+    folder: Path, tmp_path: Path
+) -> None:
+    routing = {"routing": {"name": "gamma_paths", "length": 5, "max_lag": 2}}
+    fitted = trainer(folder, tmp_path, model=routing)
+    assert np.isfinite(fitted.fit()[-1]["loss"])
+    names = fitted.handler.model.parameter_map.basin_names
+    assert names == ("route_a", "route_b", "velocity", "spread")
+    settings = experiment(model=routing)
+    statistics = read_statistics(folder / "out/statistics.json")["all"]
+    save_model(
+        tmp_path / "model.pt", fitted.handler, config=resolved(settings), digest="d",
+        statistics=statistics, fold="all", seed="seed0",
+    )  # fmt: skip
+    found = []
+    for days in (500, 130):
+        settings = experiment(evaluate={"chunk_days": days})
+        places = tmp_path / "model.pt", folder / "small.zarr", folder / "out"
+        predict(settings, *places, tmp_path / f"{days}.zarr")
+        found.append(open_zarr(tmp_path / f"{days}.zarr")["streamflow"].to_numpy())
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5)
+
+
 def test_random_folds_keep_nested_gauges_together(folder: Path) -> None:
     split = {**PERIODS, "kind": "pub", "num_folds": 3}
     network = Network.read(folder / "out/network.zarr")
@@ -117,6 +141,14 @@ def test_random_folds_keep_nested_gauges_together(folder: Path) -> None:
         (
             {"data": {"gauges": None}, "model": {"routing": {"name": "muskingum_cunge"}}},
             "muskingum_cunge needs the gauges of a river network",
+        ),
+        (
+            {"data": {"gauges": None}, "model": {"routing": {"name": "gamma_paths"}}},
+            "gamma_paths needs the gauges of a river network",
+        ),
+        (
+            {"model": {"phy": None, "nn": {"name": "lstm"}, "routing": {"name": "gamma_paths"}}},
+            "routing: gamma_paths needs a process model; leave it out",
         ),
     ],
 )

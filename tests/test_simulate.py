@@ -1,5 +1,6 @@
 """Simulation of a whole river network: chunks, processes and interruptions change no number."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,13 @@ from tests.rivers import experiment, network, write_gauges, write_units
 ROUTING = {"name": "muskingum_cunge", "learned": ["n", "q_spatial"], "hillslope": 3}
 
 
-def settings(**simulate: Any) -> Experiment:
+def settings(routing: dict[str, Any] = ROUTING, **simulate: Any) -> Experiment:
     return experiment(
         model={
             "phy": {"name": "hbv_2_0", "dynamic": ["BETA", "K0", "BETAET"]},
             "nn": {"name": "lstm_mlp", "hidden_size": 4, "mlp_hidden_sizes": [6]},
             "num_components": 2,
-            "routing": ROUTING,
+            "routing": routing,
         },
         simulate={"block_units": 60, "chunk_days": 500, "river_days": 500} | simulate,
     )
@@ -48,18 +49,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_gauges(folder / "gauges.zarr", whole)
     whole.write(folder / "small_network.zarr")
     preprocess(settings(), folder / "small.zarr", folder / "out")
-    statistics = read_statistics(folder / "out/statistics.json")["all"]
-    torch.manual_seed(0)
-    handler = build_handler(settings(), statistics)
-    save_model(
-        folder / "model.pt", handler, config=resolved(settings()), digest="d",
-        statistics=statistics, fold="all", seed="seed0",
-    )  # fmt: skip
+    write_model(folder, "model.pt", settings())
     return folder
 
 
-def simulation(folder: Path, out: Path, **changed: Any) -> Simulation:
-    places = folder / "model.pt", folder / "small.zarr", folder / "out", out
+def write_model(folder: Path, name: str, model: Experiment) -> None:
+    statistics = read_statistics(folder / "out/statistics.json")["all"]
+    torch.manual_seed(0)
+    save_model(
+        folder / name, build_handler(model, statistics), config=resolved(model), digest="d",
+        statistics=statistics, fold="all", seed="seed0",
+    )  # fmt: skip
+
+
+def simulation(folder: Path, out: Path, model: str = "model.pt", **changed: Any) -> Simulation:
+    places = folder / model, folder / "small.zarr", folder / "out", out
     return Simulation(settings(**changed), *places)
 
 
@@ -110,10 +114,40 @@ def test_equals_the_prediction_at_gauges(
     folder: Path, tmp_path: Path, whole: list[xr.Dataset]
 ) -> None:
     """Which simulates only what lies upstream of them."""
-    places = folder / "model.pt", folder / "small.zarr", folder / "out"
-    predict(settings(), *places, tmp_path / "predictions.zarr")
-    expected = open_zarr(tmp_path / "predictions.zarr")["streamflow"].load()
+    expected = prediction(folder, tmp_path, "model.pt")
     np.testing.assert_allclose(whole[2]["streamflow"], expected, rtol=2e-5, atol=1e-6)
+
+
+def prediction(folder: Path, out: Path, model: str) -> xr.DataArray:
+    places = folder / model, folder / "small.zarr", folder / "out"
+    predict(settings(), *places, out / "predictions.zarr")
+    return open_zarr(out / "predictions.zarr")["streamflow"].load()
+
+
+@pytest.mark.parametrize("routing", [ROUTING, {"name": "gamma"}], ids=["rivers", "mean"])
+def test_flow_is_over_the_area_of_the_units_whatever_the_network_states(
+    folder: Path, tmp_path: Path, routing: dict[str, Any]
+) -> None:
+    """Areas that a network states for its reaches seldom are the sums of its units'."""
+    write_model(folder, "other.pt", settings(routing))
+    net = Network.read(folder / "small_network.zarr")
+    stated = net.area * np.linspace(0.9, 1.1, net.num_reaches)
+    replace(net, area=stated).write(tmp_path / "network.zarr")
+    run = simulation(folder, tmp_path, "other.pt")
+    run.begin()
+    run.units()
+    run.rivers(tmp_path / "network.zarr")
+    expected = prediction(folder, tmp_path, "other.pt")
+    found = open_zarr(tmp_path / "gauges.zarr")["streamflow"]
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
+def test_a_unit_hydrograph_for_each_gauge_gives_no_flow_of_reaches(
+    folder: Path, tmp_path: Path
+) -> None:
+    write_model(folder, "paths.pt", settings({"name": "gamma_paths"}))
+    with pytest.raises(ValueError, match="found gamma_paths, which gives flow at gauges and none"):
+        simulation(folder, tmp_path, "paths.pt")
 
 
 def test_chunks_and_parts_equal_the_whole(
@@ -179,6 +213,12 @@ def test_what_is_derived_when_it_is_read(folder: Path) -> None:
 def test_units_off_the_network_reach_no_river(folder: Path) -> None:
     net = Network.read(folder / "small_network.zarr")
     assert len(channels_of(net).unit_reach) == (net.unit_reach >= 0).sum()
+
+
+def test_a_gauge_without_units_has_no_flow(folder: Path) -> None:
+    net = Network.read(folder / "small_network.zarr")
+    without = replace(net, unit_reach=np.full(net.num_units, -1))
+    assert channels_of(without).gauge_area.isnan().all()
 
 
 def test_messages(folder: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from dmg.config.forcing import (
 )
 from dmg.config.gauges import Gauges
 from dmg.config.loading import digest, flat, load_experiment, parse, read_yaml, resolved
-from dmg.config.model import GammaUnitHydrograph, Model, MuskingumCunge, Phy, Routing
+from dmg.config.model import GammaPaths, GammaUnitHydrograph, Model, MuskingumCunge, Phy, Routing
 from dmg.config.networks import (
     EaLstm,
     Encoder,
@@ -86,6 +86,7 @@ __all__ = [
     "ExtremesSplit",
     "Forcing",
     "ForcingVariable",
+    "GammaPaths",
     "GammaUnitHydrograph",
     "Gauges",
     "GridVariable",

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from dmg.config.base import Section
 from dmg.config.data import Data
 from dmg.config.evaluate import Evaluate, Metric
-from dmg.config.model import Model, MuskingumCunge
+from dmg.config.model import GammaPaths, Model, MuskingumCunge
 from dmg.config.simulate import Simulate
 from dmg.config.train import Train
 
@@ -63,9 +63,10 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _rivers_have_gauges(self) -> Experiment:
-        if isinstance(self.model.routing, MuskingumCunge) and self.data.gauges is None:
+        routing = self.model.routing
+        if isinstance(routing, GammaPaths | MuskingumCunge) and self.data.gauges is None:
             raise ValueError(
-                "model.routing: muskingum_cunge needs the gauges of a river network; set"
+                f"model.routing: {routing.name} needs the gauges of a river network; set"
                 " data.gauges, or use gamma"
             )
         return self

@@ -50,6 +50,14 @@ class GammaUnitHydrograph(Section):
     length: int = Field(15, ge=1, description="Ordinates of the unit hydrograph [d]")
 
 
+class GammaPaths(Section):
+    """Gamma-shaped unit hydrograph for each pair of a gauge and a unit, later by their distance."""
+
+    name: Literal["gamma_paths"] = "gamma_paths"
+    length: int = Field(15, ge=1, description="Ordinates of a unit hydrograph without its lag [d]")
+    max_lag: float = Field(10.0, gt=0, description="Longest lag [d]")
+
+
 class MuskingumCunge(Section):
     """Unit runoff through the reaches of the river network upstream of each gauge."""
 
@@ -70,11 +78,6 @@ class MuskingumCunge(Section):
         " enters its reach on the day that it forms",
     )
 
-    @property
-    def length(self) -> int | None:
-        """Ordinates of the unit hydrograph of each unit; none: it has none."""
-        return self.hillslope
-
 
 def _is_list(value: Any) -> str:
     return "several" if isinstance(value, list | tuple) else "one"
@@ -90,7 +93,7 @@ def _is_text(value: Any) -> str:
     return "text" if isinstance(value, str) else "one"
 
 
-Routing = Annotated[GammaUnitHydrograph | MuskingumCunge, Field(discriminator="name")]
+Routing = Annotated[GammaUnitHydrograph | GammaPaths | MuskingumCunge, Field(discriminator="name")]
 OneOrMorePhy = Annotated[
     Annotated[Phy, Tag("one")] | Annotated[tuple[Phy, ...], Tag("several")],
     Discriminator(_is_list),
@@ -213,6 +216,8 @@ def _of_others(model: Model) -> Iterator[str]:
         yield f"correction: {correction.name} cannot correct a flow; use lstm"
     if correction is not None and model.phy is None:
         yield "correction: there is no process model to correct; leave it out"
+    if isinstance(model.routing, GammaPaths | MuskingumCunge) and model.phy is None:
+        yield f"routing: {model.routing.name} needs a process model; leave it out"
     if weights == "mean":
         return
     if weights.gives == "flow":

@@ -83,6 +83,7 @@ class GaugeLoader:
             pair_gauge=torch.from_numpy(gauge),
             pair_weight=torch.from_numpy(weight),
             channels=self._channels(gauges, units) if self._with_reaches else None,
+            pair_distance=self._distance(units[unit], np.asarray(gauges)[gauge]),
         )
 
     def _batch(
@@ -108,6 +109,13 @@ class GaugeLoader:
             assert target is not None
             out[there] = target
         return out
+
+    def _distance(self, units: Ints, gauges: Ints) -> Tensor:
+        """Way from the middle of the units' reaches to the lower end of the gauges', `[P]` [m]."""
+        network = self._network
+        start, end = network.unit_reach[units], network.gauge_reach[gauges]
+        upper = network.way_out[start] - network.way_out[end]
+        return torch.from_numpy(upper + network.length[end] - network.length[start] / 2)
 
     def _channels(self, gauges: Ints, units: Ints) -> Channels:
         """Cut out and number anew the reaches of a batch."""

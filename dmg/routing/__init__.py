@@ -4,6 +4,7 @@ from dmg.routing.aggregate import Aggregate
 from dmg.routing.balance import WaterBalance, water_balance
 from dmg.routing.gauges import at_gauges, flow_scale
 from dmg.routing.muskingum_cunge import ChannelState, MuskingumCunge, accumulate
+from dmg.routing.paths import Paths
 from dmg.routing.reaches import Reaches
 from dmg.routing.rivers import Rivers
 from dmg.routing.unit_hydrograph import UnitHydrograph
@@ -12,6 +13,7 @@ __all__ = [
     "Aggregate",
     "ChannelState",
     "MuskingumCunge",
+    "Paths",
     "Reaches",
     "Rivers",
     "UnitHydrograph",

@@ -29,8 +29,6 @@ HOURLY = {
 }
 """For steps shorter than a day."""
 
-LAG = Parameter(0.0, 2.0, "d", "time before the unit hydrograph begins")
-
 
 class Convolution(torch.autograd.Function):
     """`out[t] = sum_j w[j] * padded[t + K - 1 - j]`, by shifted multiply-adds in place.
@@ -78,21 +76,22 @@ class UnitHydrograph(nn.Module):
         K, number of ordinates [steps]; fixed, so that a stream does not depend on its length.
     dt
         Length of a step [d]. Below a day `PARAMETERS` has the bounds of hourly models.
-    lag
-        Whether a further parameter, `route_lag`, shifts the whole unit hydrograph: the way that
-        runoff of a unit takes to the gauge. A column may be a pair of a gauge and a unit.
+    max_lag
+        Bound of a further parameter [d], `route_lag`, the time before the unit hydrograph begins;
+        0: there is none.
     """
 
     PARAMETERS = PARAMETERS
 
-    def __init__(self, length: int = 15, dt: float = 1.0, lag: bool = False) -> None:
+    def __init__(self, length: int = 15, dt: float = 1.0, max_lag: float = 0.0) -> None:
         super().__init__()
         self.length, self.dt = length, dt
         if dt < 1:
             self.PARAMETERS = HOURLY
-        if lag:
-            self.PARAMETERS = self.PARAMETERS | {"route_lag": LAG}
-            self.length += math.ceil(LAG.upper / dt) + 1  # no water is lost at the end
+        if max_lag:
+            lag = Parameter(0.0, max_lag, "d", "time before the unit hydrograph begins")
+            self.PARAMETERS = self.PARAMETERS | {"route_lag": lag}
+            self.length += math.ceil(max_lag / dt) + 1  # no water is lost at the end
         self._shape = length
 
     def ordinates(self, parameters: Mapping[str, Tensor]) -> Tensor:

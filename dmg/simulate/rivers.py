@@ -81,7 +81,7 @@ def simulate_rivers(
 
 def channels_of(network: Network) -> Channels:
     """Reaches of a whole network, and the units on it."""
-    on = network.unit_reach >= 0
+    on, area = network.unit_reach >= 0, network.area_of_units[network.gauge_reach]
     return Channels(
         downstream=torch.from_numpy(network.downstream),
         length=_series(network.length),
@@ -89,7 +89,7 @@ def channels_of(network: Network) -> Channels:
         unit_reach=torch.from_numpy(network.unit_reach[on]),
         unit_area=_series(network.unit_area[on]),
         gauge_reach=torch.from_numpy(network.gauge_reach),
-        gauge_area=_series(network.area[network.gauge_reach]),
+        gauge_area=_series(np.where(area > 0, area, np.nan)),
     )
 
 

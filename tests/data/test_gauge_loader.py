@@ -81,3 +81,18 @@ def test_reaches_of_a_batch_are_those_upstream(loader: GaugeLoader) -> None:
 def test_gauges_of_a_batch_share_one_window(loader: GaugeLoader) -> None:
     with pytest.raises(AssertionError, match="share one window"):
         loader.batch(np.array([0, 1]), np.array([10, 11]), 5)
+
+
+def test_the_distance_of_a_pair_is_that_along_the_rivers(loader: GaugeLoader) -> None:
+    """From the middle of the unit's reach, reach by reach, to the end of the gauge's."""
+    gauges, river = np.array([2, 0, 3]), network()
+    units = loader.drainage.units(gauges)
+    at = loader.topology(gauges, units)
+    assert at.pair_distance is not None
+    for unit, gauge, found in zip(at.pair_unit, at.pair_gauge, at.pair_distance, strict=True):
+        reach, end = river.unit_reach[units[unit]], river.gauge_reach[gauges[gauge]]
+        way = river.length[reach] / 2
+        while reach != end:
+            reach = river.downstream[reach]
+            way += river.length[reach]
+        assert found.item() == pytest.approx(way)

@@ -103,7 +103,7 @@ def test_gradients_of_what_is_fixed_are_not_computed() -> None:
 def test_a_lag_of_whole_steps_moves_the_ordinates() -> None:
     p = parameters(1.5, 0.1, 2)
     plain = UnitHydrograph(24, dt=1 / 24).ordinates(p)
-    lagged = UnitHydrograph(24, dt=1 / 24, lag=True).ordinates(
+    lagged = UnitHydrograph(24, dt=1 / 24, max_lag=2.0).ordinates(
         p | {"route_lag": torch.tensor([0.0, 5.0]).double() / 24}
     )
     torch.testing.assert_close(lagged[:24, 0], plain[:, 0])
@@ -113,7 +113,7 @@ def test_a_lag_of_whole_steps_moves_the_ordinates() -> None:
 
 @pytest.mark.parametrize("lag", [0.3, 1.0, 2.0])
 def test_a_lag_delays_the_mean_by_itself_and_loses_nothing(lag: float) -> None:
-    uh, p, q = UnitHydrograph(15, lag=True), parameters(2.0, 4.0, 3), runoff()
+    uh, p, q = UnitHydrograph(15, max_lag=2.0), parameters(2.0, 4.0, 3), runoff()
     p["route_lag"] = torch.full((3,), lag, dtype=torch.float64)
     steps = torch.arange(uh.length).double()
     delay = steps @ uh.ordinates(p)
@@ -127,5 +127,5 @@ def test_gradient_of_the_lag() -> None:
     q, lag = runoff(20, 2), torch.tensor([0.3, 1.6], dtype=torch.float64, requires_grad=True)
     fixed = parameters(1.0, 2.0, 2)
     assert torch.autograd.gradcheck(
-        lambda v: UnitHydrograph(5, lag=True)(q, fixed | {"route_lag": v})[0], (lag,)
+        lambda v: UnitHydrograph(5, max_lag=2.0)(q, fixed | {"route_lag": v})[0], (lag,)
     )

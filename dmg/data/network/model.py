@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from dmg.data.network.graph import OUTLET, Index, Real, accumulate
+from dmg.data.network.graph import OUTLET, Index, Real, accumulate, along_path
 from dmg.data.zarrs import consolidate, open_zarr
 from dmg.files import atomic
 
@@ -118,6 +118,18 @@ class Network:
     def first_upstream(self) -> Index:
         """`[N]`, position of the first reach of everything upstream of a reach."""
         return _first_upstream(self.downstream)
+
+    @cached_property
+    def area_of_units(self) -> Real:
+        """`[N]`, area of all units upstream of the lower end of a reach [km2], as they add up."""
+        on = self.unit_reach != OUTLET
+        own = np.bincount(self.unit_reach[on], self.unit_area[on], self.num_reaches)
+        return accumulate(self.downstream, own.astype(np.float64))
+
+    @cached_property
+    def way_out(self) -> Real:
+        """`[N]`, length of the channels from the upper end of a reach to its outlet [m]."""
+        return along_path(self.downstream, self.length)
 
     def positions(self, reach_ids: Text | list[str]) -> Index:
         """Positions of reaches by their ids; an unknown one is an error that names it."""
