@@ -23,12 +23,15 @@ def network() -> Network:
 
 
 def write_units(path: Path, whole: Network, **changed: np.ndarray) -> Path:
-    """Weather of every unit from 2000-01-01 on; `changed` series replace the random ones."""
+    """Wet weather of every unit from 2000-01-01 on: flow, and gradients, after a few days.
+
+    `changed` series replace the random ones.
+    """
     rng = np.random.default_rng(1)
     size = (whole.num_units, NUM_DAYS)
     mean = 8 + 10 * np.sin(2 * np.pi * np.arange(NUM_DAYS) / 365.25) + rng.normal(0, 3, size)
     series = {
-        "precipitation": ("mm d-1", rng.gamma(0.4, 8, size)),
+        "precipitation": ("mm d-1", rng.gamma(0.5, 30, size)),
         "temperature_min": ("degC", mean - 5),
         "temperature_max": ("degC", mean + 5),
     }

@@ -19,10 +19,12 @@ from dmg.data.network import Network
 from dmg.data.splits.nested import river_groups
 from dmg.data.statistics import read_statistics
 from dmg.data.zarrs import open_zarr
-from dmg.distributed import process_group
+from dmg.distributed import process_group, reduce_sums, sum_gradients
+from dmg.gradient import add_gradient
 from dmg.run_files import METRICS
 from dmg.runs import predict, train
 from dmg.train import Trainer
+from dmg.validation import read
 from dmg.verbs import preprocess, score
 from tests.rivers import experiment, network, write_gauges, write_units
 
@@ -171,14 +173,31 @@ def test_less_memory_gives_the_same_training(
         fitted.fit()
         found.append(weights(fitted))
     torch.testing.assert_close(found[1], found[0], rtol=2e-5, atol=1e-6)
+    assert (found[0] - weights(trainer(folder, tmp_path / "c"))).abs().max() > 0.01
+
+
+ROUTINGS = ("gamma", "gamma_paths", "muskingum_cunge")
+
+
+def first_gradient(folder: Path, routing: str, rank: int, world_size: int) -> torch.Tensor:
+    """Gradient of the first step over all processes, in float32."""
+    torch.manual_seed(0)
+    begun = trainer(folder, folder / "none", model={"routing": {"name": routing}})
+    windows = begun.sampler.part(begun.sampler.windows(1, 0), rank, world_size)
+    mine = [read(begun.loader, windows, begun.sampler.warmup)]
+    add_gradient(begun.handler.train(), begun.loss, mine, begun.target, reduce_sums)
+    sum_gradients(begun.handler.parameters())
+    return torch.cat([p.grad.flatten() for p in begun.handler.parameters() if p.grad is not None])
 
 
 def one_process(rank: int, world_size: int, folder: str, run: str) -> None:
-    """Train in float64 and leave the weights."""
+    """Leave gradients in float32, and the weights after a training in float64."""
     torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)
     os.environ.pop("MASTER_ADDR", None)
     with process_group(rank, world_size, rendezvous=Path(run) / "rendezvous"):
+        found = {r: first_gradient(Path(folder), r, rank, world_size) for r in ROUTINGS}
+        torch.save(found, f"{run}/gradients-{rank}.pt")
+        torch.set_default_dtype(torch.float64)
         fitted = trainer(Path(folder), Path(run), train={"epochs": 1, "steps_per_epoch": 20})
         fitted.handler.double()
         fitted.loader = _Doubled(fitted.loader)
@@ -205,7 +224,7 @@ class _Doubled:
 
 @pytest.mark.distributed
 def test_two_processes_equal_one(folder: Path, tmp_path: Path) -> None:
-    """Weights after 20 steps; one process sometimes has no gauge of its own."""
+    """Gradients, and weights after 20 steps; one process sometimes has no gauge of its own."""
     for size in (1, 2):
         run = tmp_path / str(size)
         run.mkdir()
@@ -213,3 +232,8 @@ def test_two_processes_equal_one(folder: Path, tmp_path: Path) -> None:
     one, *two = (torch.load(p) for p in sorted(tmp_path.glob("*/weights-*.pt")))
     for found in two:
         torch.testing.assert_close(found, one, rtol=1e-10, atol=1e-12)
+    alone, *both = (torch.load(p) for p in sorted(tmp_path.glob("*/gradients-*.pt")))
+    for name, expected in alone.items():
+        assert expected.abs().max() > 0.01, name
+        for found in both:
+            assert (found[name] - expected).abs().max() < 1e-6, name
