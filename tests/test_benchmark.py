@@ -228,6 +228,7 @@ def test_what_was_not_run_says_why(files: Files) -> None:
     assert table["missing"][0] == "dataset none with forcing daymet is not in the data root"
     assert table["missing"][2] == "nobody has the data"
     assert table["ours"].isna().all()
+    assert table["command"].isna().tolist() == [False, False, True]  # none makes it possible
     series["hbv"] = {"label": "HBV", "experiment": "made", "change": {"train": {"epochs": 9}}}
     assert compared(files, series=series)["missing"][0] == "experiment B99_hbv has not been run"
 
@@ -260,7 +261,9 @@ def test_the_page_shows_peaks_beside_published_boxes(files: Files) -> None:
     values = {"q25": 0.1, "median": 0.2, "q75": 0.4}
     rows = [row | {"statistic": name, "value": value} for name, value in values.items()]
     compared(files, files.root / "b.html", published=[*rows, *BENCHMARK["published"][2:]])
-    assert "Errors of annual peaks by return period" in (files.root / "b.html").read_text()
+    text = (files.root / "b.html").read_text()
+    assert "Errors of annual peaks by return period" in text
+    assert "n is the number of years" in text
 
 
 def test_only_the_named_basins_are_scored(files: Files) -> None:

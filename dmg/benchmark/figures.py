@@ -3,58 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from dmg import plots
-from dmg.benchmark.outcomes import Outcome
+from dmg.benchmark.floods import flood_pictures
+from dmg.benchmark.models import SKILL, Model
 from dmg.benchmark.published import read_published
-from dmg.benchmark.rows import Sources, outcomes_of
-from dmg.config import Benchmark, Curve, Event, Published
+from dmg.benchmark.rows import Sources
+from dmg.config import Benchmark, Curve, Published
 from dmg.metrics import METRICS
-from dmg.report.evidence import coordinates_of, precipitation_of
+from dmg.report.evidence import coordinates_of
 from dmg.report.render import Picture, picture
 from dmg.score import headline
-from dmg.score.files import FlowFile, open_runs, open_zarr, read_splits
-
-BEFORE, AFTER = 45, 75
-"""Days shown around a flood."""
-SKILL = "nse"
-
-
-class Model:
-    """A series that was run: its outcome, and how to call it."""
-
-    def __init__(self, label: str, state: str, outcome: Outcome) -> None:
-        self.label, self.state, self.outcome = label, state, outcome
-        self.name = f"{label} (reduced)" if state == "reduced" else label
-
-    @property
-    def skill(self) -> pd.Series[float]:
-        """Headline scores by basin."""
-        table = headline(self.outcome.scores)
-        return table.set_index("basin_id")[SKILL].astype(float)
-
-    @property
-    def store(self) -> Path | None:
-        """Store that it was trained from, if it lies with the results."""
-        data = self.outcome.settings.get("data", {})
-        folder = self.outcome.folder.parent / "stores"
-        path = folder / f"{data.get('store') or data.get('dataset')}.zarr"
-        return path if path.is_dir() else None
-
-
-def models_of(id_: str, benchmark: Benchmark, sources: Sources, lacks: pd.DataFrame) -> list[Model]:
-    """Everything that was run of a benchmark; `lacks` are its rows, which know what is reduced."""
-    states = dict(zip(lacks["experiment"], lacks["state"], strict=True))
-    return [
-        Model(series.label, states.get(outcome.name, state), outcome)
-        for key, series in benchmark.series.items()
-        if series.experiment or series.ensemble
-        for state, outcome in outcomes_of(id_, key, sources)
-    ]
+from dmg.score.files import open_zarr
 
 
 def pictures(benchmark: Benchmark, models: Sequence[Model], sources: Sources) -> list[Picture]:
@@ -63,7 +26,7 @@ def pictures(benchmark: Benchmark, models: Sequence[Model], sources: Sources) ->
     if models:
         drawn += list(_map(models[0]))
     drawn += list(_peaks(benchmark, models))
-    drawn += [flood for event in benchmark.events for flood in _flood(event, models)]
+    drawn += [flood for event in benchmark.events for flood in flood_pictures(event, models)]
     if models:
         drawn += list(_parameters(models[0]))
     return drawn
@@ -74,7 +37,7 @@ def _distributions(
 ) -> Iterator[Picture]:
     ours = [plots.Scored(m.label, _array(m.skill), m.state) for m in models if len(m.skill)]
     basins = models[0].skill.index if models else None
-    published, notes = [], []
+    published, notes, periods = [], [], set[str]()
     for curve in (*benchmark.curves, *_files(benchmark)):
         try:
             scores = read_published(sources.data_root, curve.file, curve.column)
@@ -84,13 +47,14 @@ def _distributions(
         values = scores if basins is None else scores.reindex(basins)
         state = "published" if curve.period else "recomputed"
         published.append(plots.Scored(curve.label, _array(values), state))
-        notes += [f"{curve.label}: scored on {curve.period}"] if curve.period else []
+        periods |= {curve.period} - {""}
     if not ours and all(each.state == "published" for each in published):
         return
     label = METRICS[SKILL].label
     caption = f"Distribution of {label} over basins."
     grey = any(p.state == "published" for p in published)
-    caption += " Grey: published scores, on the same basins." if grey else ""
+    days = f" and the days {' or '.join(sorted(periods))}" if periods else ""
+    caption += f" Grey: published scores, on the same basins{days}." if grey else ""
     caption += " Dashed: reduced." if any(m.state == "reduced" for m in ours) else ""
     caption += f" {'; '.join(notes)}." if notes else ""
     figure = plots.comparison([*ours, *published], label)
@@ -111,22 +75,22 @@ def _array(values: pd.Series[float]) -> plots.Array:
 def _peaks(benchmark: Benchmark, models: Sequence[Model]) -> Iterator[Picture]:
     """Errors of annual peaks by return period, ours beside the published boxes."""
     rows = [row for row in benchmark.published if row.metric == "peak_error"]
-    groups = list(dict.fromkeys(str(row.group) for row in rows))
+    groups = dict.fromkeys((str(row.group) for row in rows), 0)
     if not groups:
         return
-    drawn = [
-        plots.Boxes(series.label, "published", _published_quartiles(rows, key))
-        for key, series in benchmark.series.items()
-        if any(row.series == key for row in rows)
-    ]
-    for model in models:
-        table = headline(model.outcome.peaks).groupby("group")["peak_error"]
-        quartiles = {str(g): _quartiles(v) for g, v in table}
-        drawn += [plots.Boxes(model.label, model.state, quartiles)] if quartiles else []
+    drawn = []
+    for key, series in benchmark.series.items():
+        boxes = [("published", _published_quartiles(rows, key))]
+        for model in (m for m in models if m.label == series.label):
+            table = headline(model.outcome.peaks).groupby("group")["peak_error"]
+            boxes.append((model.state, {str(g): _quartiles(v) for g, v in table}))
+            groups |= {str(g): max(groups.get(str(g), 0), v.count()) for g, v in table if g}
+        drawn += [plots.Boxes(series.label, state, box) for state, box in boxes if box]
     xlabel = "Return period of the annual peak [years]"
     figure = plots.boxes(drawn, groups, "Error of the annual peak [1]", xlabel)
     caption = "Absolute error of the largest daily flow of a water year over the observed one:"
-    caption += " quartiles over basins and years, the bar is the median. Open boxes are published."
+    caption += " quartiles over basins and years, the bar is the median. Open boxes are published;"
+    caption += " n is the number of years that ours were scored on."
     yield picture(figure, "Errors of annual peaks by return period", caption)
 
 
@@ -152,56 +116,6 @@ def _map(model: Model) -> Iterator[Picture]:
     figure = plots.basin_map(*where, _array(model.skill), label)
     caption = f"{label} of {model.name} at the gauges, worst on top."
     yield picture(figure, f"Map of {label} of {model.name}", caption)
-
-
-def _flood(event: Event, models: Sequence[Model]) -> Iterator[Picture]:
-    """Hydrograph of a flood by the first model that simulated it in its test."""
-    for model in models:
-        data = flood_of(event, model)
-        if data is not None:
-            peak = data.days[int(np.nanargmax(data.obs))]
-            heading = f"{event.basin}, water year {event.water_year}: {event.label}"
-            caption = (
-                f"{model.name}. Observed peak {np.nanmax(data.obs):.1f} mm d⁻¹ on {peak:%Y-%m-%d},"
-                f" simulated at most {np.nanmax(data.sim):.1f} mm d⁻¹; daily means."
-            )
-            alt = f"Observed and simulated streamflow of basin {event.basin}"
-            yield picture(plots.hydrograph(data), alt, caption, heading)
-            return
-
-
-def flood_of(event: Event, model: Model) -> plots.Hydrograph | None:
-    """Series around the annual peak; none where the model was not tested on it."""
-    folder, runs = model.outcome.folder, model.outcome.runs
-    predictions = [run / "predictions.zarr" for run in runs]
-    if not predictions or not all(path.is_dir() for path in predictions):
-        return None
-    splits = read_splits(folder / "preprocess" / "splits.csv")
-    year = (f"{event.water_year - 1}-10-01", f"{event.water_year}-09-30")
-    tested = splits[(splits["basin_id"] == event.basin) & (splits["role"] == "test")]
-    tested = tested[(tested["start"] <= year[0]) & (tested["end"] >= year[1])]
-    if tested.empty:
-        return None
-    row = tested.iloc[0]
-    mine = [run for run in open_runs(predictions) if run.fold == row["fold"]]
-    observed = FlowFile(folder / "preprocess" / "derived.zarr")
-    days = _around_peak(observed, event.basin, year, (row["start"], row["end"]))
-    basin = [event.basin]
-    sim = np.mean([run.flow.read(basin, days)[0] for run in mine], axis=0)
-    rain = precipitation_of(model.store) if model.store else None
-    fallen = rain.read(basin, days)[0] if rain else None
-    return plots.Hydrograph(days, observed.read(basin, days)[0], sim, fallen)
-
-
-def _around_peak(
-    observed: FlowFile, basin: str, year: tuple[str, str], tested: tuple[str, str]
-) -> pd.DatetimeIndex:
-    days = pd.date_range(*year)
-    flow = observed.read([basin], days)[0]
-    peak = days[int(np.nanargmax(flow))]
-    start = max(peak - pd.Timedelta(days=BEFORE), pd.Timestamp(tested[0]))
-    end = min(peak + pd.Timedelta(days=AFTER), pd.Timestamp(tested[1]))
-    return pd.date_range(start, end)
 
 
 def _parameters(model: Model) -> Iterator[Picture]:

@@ -10,8 +10,10 @@ import pandas as pd
 
 from dmg import plots
 from dmg.benchmark import tables
+from dmg.benchmark.conclusions import check
 from dmg.benchmark.cost import GPU_DAYS, GPU_NETWORK, GPU_PHYSICS, Cost, cost_of
-from dmg.benchmark.figures import Model, models_of, pictures
+from dmg.benchmark.figures import pictures
+from dmg.benchmark.models import Model, models_of
 from dmg.benchmark.rows import Sources
 from dmg.files import atomic
 from dmg.report.render import Picture, picture, render
@@ -41,6 +43,7 @@ def write_page(out: Path, table: pd.DataFrame, sources: Sources) -> None:
         tiles=tables.tiles(table),
         overview=_overview(table),
         headlines=list(zip(shown["id"], tables.lines(shown), strict=True)),
+        conclusions=tables.judged(check(ids, sources)),
         benchmarks=[_section(id_, table, models[id_], sources) for id_ in ids],
         costs=tables.cost_rows(costs),
         gpu_note=GPU_NOTE,

@@ -163,6 +163,7 @@ def _absent(data: Data, sources: Sources) -> str | None:
 
 def _row(id_: str, benchmark: Benchmark, published: Published, finding: Finding) -> dict[str, Any]:
     value, number = finding.value, published.value
+    series = benchmark.series[published.series]
     target = float("nan") if number is None else number
     return {
         "id": id_,
@@ -175,7 +176,7 @@ def _row(id_: str, benchmark: Benchmark, published: Published, finding: Finding)
         "complete": finding.state in (FULL, RECOMPUTED),
         "seeds": value.seeds,
         "source": published.source or "nothing published",
-        "model": benchmark.series[published.series].label,
+        "model": series.label,
         "statistic": published.statistic,
         "of": published.of,
         "group": published.group or "",
@@ -185,7 +186,7 @@ def _row(id_: str, benchmark: Benchmark, published: Published, finding: Finding)
         "tolerance": published.tolerance,
         "tag": published.tag or "",
         "experiment": finding.experiment,
-        "command": command(id_, finding.state),
+        "command": "" if series.impossible else command(id_, finding.state),
     }
 
 

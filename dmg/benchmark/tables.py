@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from dmg.benchmark.conclusions import Checked
 from dmg.benchmark.cost import Cost
 from dmg.benchmark.rows import FULL, NOT_RUN, RECOMPUTED, REDUCED
 from dmg.metrics import METRICS
@@ -45,6 +46,21 @@ class Lack(NamedTuple):
     state: str
     missing: str
     command: str
+
+
+class Judged(NamedTuple):
+    """A row of the table of conclusions."""
+
+    id: str
+    claim: str
+    note: str  # what is compared, and who concludes it
+    pair: str
+    difference: str
+    interval: str
+    published: str
+    basins: str
+    verdict: str
+    reduced: bool
 
 
 def lines(table: pd.DataFrame) -> list[Line]:
@@ -126,7 +142,7 @@ def lacks(table: pd.DataFrame) -> list[Lack]:
     """Say what is missing, once for all models that lack the same."""
     groups = table.groupby(["state", "missing", "command"], sort=False)["model"]
     return [
-        Lack(", ".join(dict.fromkeys(models)), str(state), str(missing), str(command))
+        Lack("; ".join(dict.fromkeys(models)), str(state), str(missing), str(command))
         for (state, missing, command), models in groups
     ]
 
@@ -162,6 +178,32 @@ def headlines(table: pd.DataFrame) -> pd.DataFrame:
     """First row of each model and state that was run: what the overview shows."""
     run = table[table["state"] != NOT_RUN]
     return run.drop_duplicates(["id", "model", "state"], keep="first")
+
+
+def judged(checked: Iterable[Checked]) -> list[Judged]:
+    """Rows of the table of conclusions."""
+    return [_judged(each) for each in checked]
+
+
+def _judged(each: Checked) -> Judged:
+    better, other, found = each.better, each.other, each.comparison
+    metric = each.conclusion.metric
+    label, unit = _metric({"metric": metric})
+    groups = " and ".join(each.conclusion.groups)
+    what = f"median {label}{f', {groups} years' if groups else ''} [{unit_text(unit)}]"
+    noun = "peaks" if metric == "peak_error" else "basins"
+    return Judged(
+        each.id,
+        each.conclusion.claim,
+        f"{what}; {each.conclusion.source}",
+        f"{better.label} against {other.label}",
+        DASH if found is None else shown(found.difference, unit),
+        "" if found is None else f"{shown(found.low, unit)} to {shown(found.high, unit)}",
+        shown(better.published - other.published, unit),
+        DASH if found is None else f"{found.basins:,} {noun}",
+        each.verdict,
+        better.reduced or other.reduced,
+    )
 
 
 def cost_rows(costs: Iterable[Cost]) -> list[list[str]]:

@@ -8,7 +8,7 @@ which imports neither torch nor numpy, so that a workflow starts at once.
 """
 
 from dmg.config.base import Period, Section
-from dmg.config.benchmark import Benchmark, Curve, Event, Published, Series, Variation
+from dmg.config.benchmark import Benchmark, Conclusion, Curve, Event, Published, Series, Variation
 from dmg.config.data import Data, Product, Synthetic
 from dmg.config.derive import Catalogue, Variants, write_experiment
 from dmg.config.evaluate import Evaluate, Metric
@@ -74,6 +74,7 @@ __all__ = [
     "AdamW",
     "Benchmark",
     "Catalogue",
+    "Conclusion",
     "CosineSchedule",
     "Curve",
     "Data",

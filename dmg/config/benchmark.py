@@ -96,6 +96,22 @@ class Event(Section):
     label: str = Field(description="What is special about it")
 
 
+class Conclusion(Section):
+    """What a publication says: some series are better than others."""
+
+    claim: str = Field(description="The conclusion, in a line")
+    source: str = Field(description="Where it stands")
+    metric: Metric | Literal["peak_error"] = Field("nse", description="Metric that is compared")
+    groups: tuple[str, ...] = Field(
+        (), description="Return periods of the compared peaks, such as 50-100; none: all"
+    )
+    pairs: tuple[tuple[str, str], ...] = Field(
+        min_length=1,
+        description="A series that is said to be better, and another: `dhbv`, or `B11.dhbv` of"
+        " another benchmark; twice the same: its ensemble over seeds, and those",
+    )
+
+
 class Benchmark(Section):
     """Published values, and the experiments that replicate them."""
 
@@ -110,6 +126,9 @@ class Benchmark(Section):
     published: tuple[Published, ...] = Field(min_length=1, description="Published values")
     curves: tuple[Curve, ...] = Field((), description="Published scores of each basin")
     events: tuple[Event, ...] = Field((), description="Floods to be shown")
+    conclusions: tuple[Conclusion, ...] = Field(
+        (), description="What the publication says of its models, to be checked on ours"
+    )
     caveats: tuple[str, ...] = Field((), description="What a reader must know to compare")
 
     @model_validator(mode="after")
@@ -120,6 +139,10 @@ class Benchmark(Section):
                 raise ValueError(
                     f"published.{number}.series: no series '{row.series}'; there are: {known}"
                 )
+        for name in (n for c in self.conclusions for pair in c.pairs for n in pair):
+            if "." not in name and name not in self.series:
+                known = ", ".join(self.series)
+                raise ValueError(f"conclusions: no series '{name}'; there are: {known}")
         for key, series in self.series.items():
             wrong = [name for name in series.ensemble or () if not self._is_trained(name)]
             if wrong:

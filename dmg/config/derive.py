@@ -72,8 +72,19 @@ class Catalogue:
             for key, series in benchmark.series.items()
             for name, variation in _derived(f"{id_}_{key}", series)
         }
+        self._require_series()
         self._read: dict[str, Raw] = {}
         self.ensembles = dict(self._ensembles())
+
+    def _require_series(self) -> None:
+        """Conclusions may name series of other benchmarks."""
+        known = {f"{id_}.{key}" for id_, each in self.benchmarks.items() for key in each.series}
+        for id_, benchmark in self.benchmarks.items():
+            named = (name for c in benchmark.conclusions for pair in c.pairs for name in pair)
+            wrong = next((name for name in named if "." in name and name not in known), None)
+            if wrong is not None:
+                path = self.folder / "benchmarks" / f"{id_}.yaml"
+                raise ValueError(f"{path}: conclusions: no series '{wrong}' of another benchmark")
 
     def variants(self, id_: str, series: str) -> Variants:
         """Names of the full and the reduced experiment of a series."""

@@ -59,13 +59,18 @@ def loss_curves(logs: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 @styled
-def hydrograph(data: Hydrograph) -> Figure:
-    """Draw observed and simulated flow, with precipitation hanging from the top if given."""
+def hydrograph(data: Hydrograph, models: Mapping[str, Array] | None = None) -> Figure:
+    """Draw observed and simulated flow, with precipitation hanging from the top if given.
+
+    `models` are flows `[T]` [mm d-1] by name, drawn instead of the one that `data` has.
+    """
     figure = Figure(figsize=(WIDTH, 2.5))
     ax = figure.subplots()
     ax.plot(data.days, data.obs, color=INK, linewidth=1.1, label="observed")
-    ax.plot(data.days, data.sim, color=COLOURS[1], linewidth=1.1, label="simulated")
-    highest = np.nanmax(np.concatenate([data.obs, data.sim]), initial=1e-3)
+    flows = models or {"simulated": data.sim}
+    for (name, flow), colour in zip(flows.items(), [*COLOURS[1:], COLOURS[0]], strict=False):
+        ax.plot(data.days, flow, color=colour, linewidth=1.1, label=name)
+    highest = np.nanmax([data.obs, *flows.values()], initial=1e-3)
     ax.set_ylim(0, highest * (1.05 if data.precipitation is None else 1.45))
     ax.margins(x=0)
     ax.set_ylabel(FLOW)
@@ -76,7 +81,7 @@ def hydrograph(data: Hydrograph) -> Figure:
     ax.xaxis.set_major_formatter(formatter)
     if data.precipitation is not None:
         _hang(ax, data.days, data.precipitation)
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return figure
 
 

@@ -47,11 +47,13 @@ def parameter_maps(
     shape, _ = extent(longitude, latitude)
     figure = Figure(figsize=(WIDTH, rows * (0.55 + 0.9 * WIDTH / columns * shape)))
     axes = figure.subplots(rows, columns, squeeze=False)
-    for ax, panel in zip(axes.flat, panels, strict=False):
+    for i, (ax, panel) in enumerate(zip(axes.flat, panels, strict=False)):
         points = gauges_on(ax, longitude, latitude, panel, most=11)
+        points.set(rasterized=True, linewidths=0)  # as paths, thousands of points are megabytes
         ax.set_title(f"{panel.name} [{unit_text(panel.unit)}]", fontsize=8)
         ax.tick_params(labelsize=6)
         ax.label_outer()
+        ax.tick_params(labelbottom=i + columns >= len(panels))
         bar = figure.colorbar(
             points, ax=ax, orientation="horizontal", aspect=30, pad=0.02, shrink=0.9
         )

@@ -117,13 +117,17 @@ def agreement(pairs: Sequence[Pair], name: str) -> Figure:
 
 
 @styled
-def boxes(models: Sequence[Boxes], groups: Sequence[str], label: str, xlabel: str) -> Figure:
-    """Draw quartiles of each model in each group: ours filled, lighter if reduced, others open."""
-    figure = Figure(figsize=(WIDTH, 3.2))
+def boxes(models: Sequence[Boxes], groups: Mapping[str, int], label: str, xlabel: str) -> Figure:
+    """Draw quartiles of each model in each group: ours filled, lighter if reduced, others open.
+
+    `groups` are drawn in their order, with the number of values behind ours; 0: not written.
+    """
+    figure = Figure(figsize=(WIDTH, 3.4))
     ax = figure.subplots()
     width = 0.8 / max(len(models), 1)
+    names = list(dict.fromkeys(model.label for model in models))
     for i, model in enumerate(models):
-        colour = COLOURS[i % len(COLOURS)]
+        colour = COLOURS[names.index(model.label) % len(COLOURS)]
         fill = {"full": 0.85, "reduced": 0.3}.get(model.state, 0.0)
         for place, group in enumerate(groups):
             if group not in model.quartiles:
@@ -134,7 +138,9 @@ def boxes(models: Sequence[Boxes], groups: Sequence[str], label: str, xlabel: st
                    edgecolor=colour, linewidth=1)  # fmt: skip
             ax.plot([left, left + 0.85 * width], [middle, middle], color=INK, linewidth=1.6)
         ax.bar(0, 0, color=(colour, fill), edgecolor=colour, label=f"{model.label}, {model.state}")
-    ax.set_xticks(range(len(groups)), groups)
+    ticks = [f"{group}\nn = {n:,}" if n else group for group, n in groups.items()]
+    ax.set_xticks(range(len(groups)), ticks)
+    ax.set_axisbelow(True)
     ax.grid(axis="x", visible=False)
     ax.set(xlabel=xlabel, ylabel=label)
     ax.set_ylim(bottom=0)

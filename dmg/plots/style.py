@@ -45,6 +45,7 @@ STYLE: Any = {  # matplotlib types its keys as a closed list
     "ytick.labelsize": 8,
 }
 WIDTH = 7.6  # [inch]
+RASTER = 130  # of what is not drawn as paths [dots per inch]
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -62,7 +63,8 @@ def svg(figure: Figure) -> bytes:
     """Return the figure as SVG; equal figures give equal bytes."""
     buffer = io.BytesIO()
     with rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        metadata = {"Date": None, "Creator": None}
+        figure.savefig(buffer, format="svg", dpi=RASTER, metadata=metadata)
     return buffer.getvalue()
 
 
