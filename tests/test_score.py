@@ -239,6 +239,16 @@ def test_seeds_must_agree_between_folds(tmp_path):
     refused(files, r"same seeds in every fold, found \['seed0', 'seed1'\] in 'fold01' and")
 
 
+def test_a_simulation_is_scored_as_a_prediction_is(tmp_path):
+    files = make(tmp_path)
+    before = scored(files)
+    gauges = files.runs[0] / "simulation/gauges.zarr"
+    gauges.parent.mkdir()
+    files.predictions[0].rename(gauges)
+    score([gauges], files.preprocess, files.scores, metrics=NAMES, model="hbv_1_0")
+    pd.testing.assert_frame_equal(read_scores(files.scores), before)
+
+
 def test_path_without_a_seed(tmp_path):
     files = make(tmp_path)
     files.runs[0] = files.runs[0].parent

@@ -181,11 +181,12 @@ def test_a_river_network_is_a_rule(tmp_path: Path) -> None:
 
 def test_a_simulation_of_a_network_is_shared_by_jobs(project: Path) -> None:
     edit(project / "config/config.yaml", "simulate_parts", value=3)
-    target = "results/nhm_mc/all/seed0/simulation/done"
+    target = "results/nhm_mc/simulation/map.png"
     experiments = f"experiments={json.dumps(SHIPPED)}"
     jobs = planned(snakemake(project, "-n", target, "--config", experiments))
     assert (jobs["simulate_init"], jobs["simulate"], jobs["simulate_rivers"]) == (1, 3, 1)
     assert jobs["network"] == jobs["train"] == 1
+    assert jobs["score_simulation"] == jobs["map_simulation"] == 1
 
 
 def test_all_benchmarks_are_planned_quickly_without_heavy_modules(project: Path) -> None:

@@ -23,7 +23,8 @@ EXTRACTION = (
 )
 # What the weights depend on.
 TRAINING = [key for key in dmg.config.Train.model_fields if key not in dmg.config.RESOURCES]
-SCORING = ("metrics", "min_days", "groups")
+# What scores depend on, besides predictions.
+SCORING = ("data.return_periods", "evaluate.metrics", "evaluate.min_days", "evaluate.groups")
 # Resources of a training that its launcher takes; account, partition and constraint by the names
 # that Snakemake's own jobs have for them.
 SLURM_RESOURCES = {
@@ -302,10 +303,13 @@ def basin_store(wildcards) -> str:
     return f"{R}/stores/{gauges.store}.zarr" if gauges else store(wildcards)
 
 
+def network_store(wildcards) -> str:
+    return f"{R}/stores/{EXPERIMENTS[wildcards.experiment].data.dataset}_network.zarr"
+
+
 def at_gauges(wildcards) -> list[str]:
     """The network and the gauges' store, where an experiment is trained at gauges."""
-    data = EXPERIMENTS[wildcards.experiment].data
-    return [f"{R}/stores/{data.dataset}_network.zarr", basin_store(wildcards)]
+    return [network_store(wildcards), basin_store(wildcards)]
 
 
 def folds(experiment: str) -> list[str]:

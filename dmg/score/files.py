@@ -129,10 +129,13 @@ def rows_of(splits: pd.DataFrame, fold: str, role: str) -> pd.DataFrame:
 
 
 def _open_run(path: Path) -> Run:
-    seed, fold = path.parent.name, path.parent.parent.name
-    if not re.fullmatch(r"seed\d+", seed):
-        raise ValueError(f"{path}: expected <fold>/seed<integer>/predictions.zarr")
-    return Run(fold, seed, FlowFile(path))
+    folder = path.parent.parent if path.parent.name == "simulation" else path.parent
+    if not re.fullmatch(r"seed\d+", folder.name):
+        raise ValueError(
+            f"{path}: expected <fold>/seed<integer>/predictions.zarr, or a simulation/gauges.zarr"
+            " beside it"
+        )
+    return Run(folder.parent.name, folder.name, FlowFile(path))
 
 
 def _read_table(path: Path, columns: list[str], **options: object) -> pd.DataFrame:

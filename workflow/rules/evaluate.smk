@@ -17,7 +17,7 @@ rule score:
     log:
         "logs/score/{experiment}.log",
     params:
-        digest=digest("data.return_periods", *(f"evaluate.{key}" for key in SCORING)),
+        digest=digest(*SCORING),
         folder=subpath(input.splits, parent=True),
     shell:
         "dmg score --config {input.config} --store {input.store} --preprocess {params.folder}"

@@ -1,4 +1,4 @@
-# A trained model and all units of a network -> runoff, discharge of all reaches, flow at gauges.
+# A trained model and all units of a network -> runoff, discharge of all reaches, scores at gauges, map.
 # Only marks are declared: Snakemake would delete unfinished stores, which a repeated job goes on with.
 
 
@@ -60,9 +60,7 @@ rule simulate_rivers:
         model=f"{R}/{{experiment}}/{{fold}}/{{seed}}/model.pt",
         store=store,
         splits=f"{R}/{{experiment}}/preprocess/splits.csv",
-        network=lambda wildcards: (
-            f"{R}/stores/{EXPERIMENTS[wildcards.experiment].data.dataset}_network.zarr"
-        ),
+        network=network_store,
     output:
         done=touch(f"{SIMULATION}/done"),
     log:
@@ -78,3 +76,42 @@ rule simulate_rivers:
         "dmg simulate --config {input.config} --model {input.model} --store {input.store}"
         " --preprocess {params.folder} --out {params.out} --network {input.network} --rivers"
         " > {log} 2>&1"
+
+
+rule score_simulation:
+    input:
+        config=ancient(config_file),
+        store=basin_store,
+        splits=f"{R}/{{experiment}}/preprocess/splits.csv",
+        derived=f"{R}/{{experiment}}/preprocess/derived.zarr",
+        done=of_runs("simulation/done"),
+    output:
+        scores=f"{R}/{{experiment}}/simulation/scores.csv",
+        summary=report(f"{R}/{{experiment}}/simulation/summary.csv", category="{experiment}"),
+        peaks=f"{R}/{{experiment}}/simulation/peaks.csv",
+        signatures=f"{R}/{{experiment}}/simulation/signatures.csv",
+        groups=f"{R}/{{experiment}}/simulation/groups.csv",
+    log:
+        "logs/simulate/{experiment}/score.log",
+    params:
+        digest=digest(*SCORING),
+        folder=subpath(input.splits, parent=True),
+        gauges=of_runs("simulation/gauges.zarr"),
+    shell:
+        "dmg score --config {input.config} --store {input.store} --preprocess {params.folder}"
+        " --out {output.scores} --summary {output.summary} {params.gauges} > {log} 2>&1"
+
+
+rule map_simulation:
+    input:
+        network=network_store,
+        scores=f"{R}/{{experiment}}/simulation/scores.csv",
+    output:
+        map=report(f"{R}/{{experiment}}/simulation/map.png", category="{experiment}"),
+    log:
+        "logs/simulate/{experiment}/map.log",
+    params:
+        flow=lambda wildcards: f"{runs(wildcards)[0]}/simulation/discharge.zarr",
+    shell:
+        "dmg data map --network {input.network} --flow {params.flow} --scores {input.scores}"
+        " --out {output.map} > {log} 2>&1"
