@@ -112,6 +112,7 @@ def write_store(path, basins, days, precipitation, rng):
         "product": "daymet",
         "dmg_version": "0.1.0",
         "format_version": 1,
+        "checksums": {"precipitation": ["c0ffee" * 10] * 3},
     }
     write(path, *frame("precipitation", precipitation, basins, days, "mm d-1", **static), attrs)
 

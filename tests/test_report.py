@@ -103,6 +103,12 @@ def test_page_is_complete_and_well_formed(html):
     assert len(html) < 3e6
 
 
+def test_provenance_has_one_line_for_the_checksums_of_a_store(html):
+    text = Page(html).text()
+    assert "store: checksums" in text and "sha256 of all: " in text
+    assert "c0ffee" not in text
+
+
 def test_page_loads_nothing_from_outside(html):
     for _, attrs in Page(html).tags:
         for key in ("src", "href"):

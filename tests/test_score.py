@@ -249,6 +249,12 @@ def test_a_simulation_is_scored_as_a_prediction_is(tmp_path):
     pd.testing.assert_frame_equal(read_scores(files.scores), before)
 
 
+def test_marks_of_the_workflow_in_a_store_are_no_news(tmp_path):
+    files = make(tmp_path)
+    (files.predictions[0] / ".snakemake_timestamp").touch()
+    assert len(scored(files)) == 12  # a warning is an error here
+
+
 def test_path_without_a_seed(tmp_path):
     files = make(tmp_path)
     files.runs[0] = files.runs[0].parent

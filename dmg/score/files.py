@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -80,7 +81,9 @@ def open_zarr(path: Path) -> xr.Dataset:
     """Open a store lazily, without Dask; `FileNotFoundError` if it is not there."""
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such store; run the stage that writes it")
-    dataset: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False)
+    with warnings.catch_warnings():  # of the mark that Snakemake leaves in folders
+        warnings.filterwarnings("ignore", message=r"Object at \.snakemake_timestamp")
+        dataset: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False)
     return dataset
 
 
