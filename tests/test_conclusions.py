@@ -154,5 +154,5 @@ def test_the_page_has_a_line_for_each_pair(root: Path) -> None:
     assert text.count("it is better") == 2  # a claim is written once for its pairs
     assert "Good against Bad" in text and "Bad against Good" in text
     for verdict in (HOLDS, FAILS, NOT_RUN):
-        assert f"<strong>{verdict}</strong>" in text
+        assert f">{verdict}</span>" in text
     assert "<strong>0.110</strong>" in text and "<strong>−0.110</strong>" in text

@@ -51,10 +51,11 @@ def _distributions(
     if not ours and all(each.state == "published" for each in published):
         return
     label = METRICS[SKILL].label
-    caption = f"Distribution of {label} over basins."
+    caption = f"Distribution of {label} over basins (their number in brackets)."
     grey = any(p.state == "published" for p in published)
     days = f" and the days {' or '.join(sorted(periods))}" if periods else ""
-    caption += f" Grey: published scores, on the same basins{days}." if grey else ""
+    whose = f" of {models[0].name}" if models else ""
+    caption += f" Grey: published scores, on the basins{whose}{days}." if grey else ""
     caption += " Dashed: reduced." if any(m.state == "reduced" for m in ours) else ""
     caption += f" {'; '.join(notes)}." if notes else ""
     figure = plots.comparison([*ours, *published], label)

@@ -143,7 +143,7 @@ def _reason(id_: str, key: str, sources: Sources) -> str:
     series, catalogue = sources.catalogue.benchmarks[id_].series[key], sources.catalogue
     full, reduced = catalogue.variants(id_, key)
     if series.ensemble is not None or full is None:
-        return f"ensemble of {', '.join(series.ensemble or ())} has not been scored"
+        return "its members have not all been run"
     absent = _absent(catalogue.experiment(full).data, sources)
     if absent is None:
         return f"experiment {full} has not been run"
