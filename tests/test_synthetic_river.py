@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dmg.config import Experiment, parse
+from dmg.config import Experiment, load_experiment, parse
 from dmg.data.network import Network
 from dmg.data.sources.camels_us import CamelsUs
 from dmg.data.store import extract, initialise, merge, open_store
 from dmg.readers import open_reader
 from dmg.synthetic.river import generate
-from dmg.synthetic.truth import hargreaves, make_parameters, simulate
+from dmg.synthetic.truth import SCALES, hargreaves, make_parameters, simulate
 
+ROOT = Path(__file__).parent.parent
 SIZE = {"num_reaches": 30, "num_gauges": 5, "years": 2, "seed": 3}
 
 
@@ -90,3 +91,10 @@ def test_the_known_model_gives_the_gauges_flow_from_the_units_weather(folder: Pa
         observed = gauges["discharge"].sel(basin=gauge).values
         late = slice(500, None)
         assert np.abs(flow[late] - observed[late]).mean() < 0.05 * observed[late].mean()
+
+
+def test_the_experiment_sees_what_the_known_parameters_depend_on() -> None:
+    """And nothing else, with which a network would extrapolate to held-out rivers."""
+    shipped = load_experiment(ROOT / "config/experiments/network_demo.yaml")
+    drivers = {name for name, *_ in SCALES.values()} - {"elev_mean", "log_area"}
+    assert set(shipped.data.attributes) == drivers | {"elevation"}
