@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from dmg.cores import num_cores
 from dmg.data.derive import Pet, derive, derived_names, inputs, layout, write_template
-from dmg.data.manifest import ShardRecord, write_shard
+from dmg.data.manifest import ShardRecord, read_chunks, write_shard
 from dmg.data.memory import BASE_MB, COPIES
 from dmg.data.statistics import Sample, log_root, stride_for, summarise
 from dmg.data.store import open_store
@@ -35,10 +35,6 @@ BLOCKS_PER_WORKER = 8
 A block of 64 basins x 29 years takes about 0.6 s, the start of a cluster about 5 s (measured on
 two cores), so that fewer blocks are done sooner in this process.
 """
-PIECE_MB = 2.0
-"""Size of one array of double precision while formulas are evaluated [MB]; there are about ten,
-which the processor's cache holds."""
-
 FORMULAS_MB = 100.0
 """Memory for what formulas read and make, besides the results [MB]."""
 
@@ -135,41 +131,52 @@ def process(recipe: Recipe, block: Block) -> dict[str, dict[Span, Sample]]:
         return _read_samples(samples_path, recipe, block)
     record_path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = open_store(recipe.store)
-    derived = _derived(dataset, block.rows, recipe.pet)
+    dataset = open_store(recipe.store, names=False)
+    derived = _derived(recipe, dataset, block)
     number = block.number
     files = {name: write_shard(recipe.derived, name, number, v) for name, v in derived.items()}
     samples = {}
     for name in recipe.variables:
-        series = derived[name] if name in derived else _rows(dataset, block.rows)[name].to_numpy()
+        series = (
+            derived[name]
+            if name in derived
+            else _rows(recipe, dataset, block.rows)[name].to_numpy()
+        )
         samples[name] = _summarised(series, name in recipe.log_forcings, recipe.stride, block)
     _write_samples(samples_path, samples, block)
     ShardRecord(key, files).write(record_path)
     return samples
 
 
-def _derived(
-    dataset: xr.Dataset, rows: NDArray[np.intp], pet: Pet
-) -> dict[str, NDArray[np.float32]]:
-    """Read chunk after chunk; evaluate the formulas for a few rows, so that memory is bounded."""
+def _derived(recipe: Recipe, dataset: xr.Dataset, block: Block) -> dict[str, NDArray[np.float32]]:
+    """Read and derive chunk after chunk, so that memory is bounded."""
     days, chunk = dataset.sizes["time"], layout(dataset)["chunk_basins"]
-    length = max(1, int(PIECE_MB * 1e6 / (8 * days)))
-    static = [n for n in ("area", "latitude", "elevation") if n in dataset]
-    out = {name: np.empty((len(rows), days), np.float32) for name in derived_names(dataset)}
-    for first in range(0, len(rows), chunk):
-        part = rows[first : first + chunk]
-        read = _rows(dataset[[*inputs(dataset, pet), *static]], part).load()
-        for start in range(0, len(part), length):
-            piece = read.isel(basin=slice(start, start + length))
-            for name, values in derive(piece, pet).items():
-                out[name][first + start : first + start + len(values)] = values
+    size = (len(block.rows), days)
+    out = {name: np.empty(size, np.float32) for name in derived_names(dataset)}
+    for first in range(0, len(block.rows), chunk):
+        part = _rows(recipe, dataset, block.rows[first : first + chunk])
+        for name, values in derive(part, recipe.pet).items():
+            out[name][first : first + len(values)] = values
     return out
 
 
-def _rows(dataset: xr.Dataset, rows: NDArray[np.intp]) -> xr.Dataset:
-    """Rows of a store; consecutive ones as a slice, which Zarr reads twice as fast as a list."""
-    is_run = bool((np.diff(rows) == 1).all())
-    return dataset.isel(basin=slice(int(rows[0]), int(rows[-1]) + 1) if is_run else rows)
+def _rows(recipe: Recipe, dataset: xr.Dataset, rows: NDArray[np.intp]) -> xr.Dataset:
+    """Rows of a store; consecutive ones as a slice, which Zarr reads twice as fast as a list.
+
+    Those of one row of chunks are read as such, which is faster again.
+    """
+    start, stop, chunk = int(rows[0]), int(rows[-1]) + 1, layout(dataset)["chunk_basins"]
+    if not (np.diff(rows) == 1).all():
+        return dataset.isel(basin=rows)
+    part = dataset.isel(basin=slice(start, stop))
+    if start % chunk or stop - start > chunk:
+        return part
+    days = dataset.sizes["time"]
+    series = {
+        name: (("basin", "time"), read_chunks(recipe.store, name, start, days)[: len(rows)])
+        for name in inputs(dataset, recipe.pet)
+    }
+    return part.assign(series)
 
 
 def _summarised(

@@ -17,6 +17,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from dmg.data.shards import Layout, pack, unpack
 from dmg.files import atomic, remove
 
 EMPTY = "empty"
@@ -71,11 +72,24 @@ def write_shard(store: Path, name: str, shard: int, values: NDArray[np.float32])
 
     Nobody else may write into this shard at the same time.
     """
-    variable = array(zarr.open_group(store, mode="r+"), name)
-    size = (variable.shards or variable.chunks)[0]
-    remove(_file(store, name, shard))  # may be torn
-    variable[shard * size : shard * size + len(values)] = values
-    return checksum(_file(store, name, shard))
+    layout = Layout.of(array(zarr.open_group(store, mode="r+"), name))
+    path, digest = _file(store, name, shard), hashlib.sha256()
+    remove(path)  # may be torn
+    if np.isnan(values).all():
+        return EMPTY
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        for part in pack(values, layout):
+            file.write(part)
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def read_chunks(store: Path, name: str, row: int, num_days: int) -> NDArray[np.float32]:
+    """Read the row of chunks `[B, T]` that begins at a row of a store."""
+    layout = Layout.of(array(zarr.open_group(store, mode="r"), name))
+    shard, inside = divmod(row, layout.shard[0])
+    assert inside % layout.chunk[0] == 0
+    return unpack(_file(store, name, shard), layout, inside // layout.chunk[0], num_days)
 
 
 def broken_files(store: Path, shard: int, files: Mapping[str, str]) -> dict[str, str]:

@@ -271,8 +271,10 @@ def manifest(store: Path) -> Mapping[str, Sequence[str]]:
     return found
 
 
-def open_store(path: Path, *, chunks: Mapping[str, int] | None = None) -> xr.Dataset:
-    """Open a merged store lazily; with `chunks` (`{}`: as stored), as Dask arrays.
+def open_store(
+    path: Path, *, chunks: Mapping[str, int] | None = None, names: bool = True
+) -> xr.Dataset:
+    """Open a merged store lazily: see `dmg.data.zarrs.open_zarr`.
 
     Another format version is an error, so that no reader mistakes what it reads.
     """
@@ -286,4 +288,4 @@ def open_store(path: Path, *, chunks: Mapping[str, int] | None = None) -> xr.Dat
             f"{path}: expected a store of format version {FORMAT_VERSION}, found"
             f" {found if found is not None else 'none'}; extract it again with this version of dmg"
         )
-    return open_zarr(path, chunks)
+    return open_zarr(path, chunks, names=names)

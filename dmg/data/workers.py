@@ -13,9 +13,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dask.base import compute
-from dask.delayed import delayed
-
 from dmg.sbatch import parse_items, without_slurm_variables
 
 T = TypeVar("T")
@@ -113,11 +110,12 @@ def compute_all(
     logs
         Folder, seen by all nodes, in which jobs of Slurm leave what they say.
     """
-    tasks = [delayed(work)(*arguments) for arguments in calls]
     if workers == 0:
-        return list(compute(*tasks, scheduler="synchronous"))  # type: ignore[no-untyped-call]
+        return [work(*arguments) for arguments in calls]
+    from dask.delayed import delayed
     from distributed import Client, wait  # slow to import, and often not needed
 
+    tasks = [delayed(work)(*arguments) for arguments in calls]
     opened = _local(workers) if isinstance(workers, int) else _slurm(workers, logs)
     with opened as (cluster, size), Client(cluster) as client:  # type: ignore[no-untyped-call]
         futures = client.compute(tasks)
