@@ -46,16 +46,13 @@ def predict(
 ) -> None:
     """Simulate all basins of the loader and write them to a Zarr store.
 
-    Static parameters are resolved once per basin over the reference period and held; the state
-    is carried through the chunks, so that `chunk_days` changes memory, not numbers. Static
-    parameters are written too, but for gauges, whose units have them.
+    Static parameters are resolved once per basin over the reference period, held, and written, but
+    for gauges, whose units have them. The state is carried from chunk to chunk.
 
     Parameters
     ----------
-    handler
-        The trained model.
-    loader
-        Forcings and attributes, of basins or of gauges with their units.
+    handler, loader
+        Trained model; forcings and attributes, of basins or of gauges with their units.
     out
         Store to write, whole or not at all.
     reference
@@ -63,13 +60,12 @@ def predict(
     outputs
         Unit of each flux to write, by name.
     chunk_days, block_basins
-        Days and basins in memory at once.
+        Days and basins in memory at once; they change no number.
     period
-        First and last day to write; none: all of the loader. A carried state begins with the
-        loader's first day.
+        First and last day to write; none: all of the loader, with whose first day a state begins.
     memory
-        Days before each day that its simulation sees, sequence to one; the first days, which have
-        fewer, are NaN. None: the state is carried.
+        Days before each day that its simulation sees, sequence to one, NaN where there are fewer;
+        none: the state is carried.
     attrs
         Attributes of the store (provenance).
 
@@ -79,24 +75,18 @@ def predict(
         If the period is not within the loader's days.
     """
     handler.eval()
-    num_basins = len(loader.basin_ids)
     first, last = (loader.index(d) for d in period or (loader.times[0], loader.times[-1]))
-    days = range(first, last + 1)
+    days, rows = range(first, last + 1), np.arange(len(loader.basin_ids))
+    constants = {} if isinstance(loader, GaugeLoader) else handler.model.constants
     with atomic(out) as temporary:
-        constants = {} if isinstance(loader, GaugeLoader) else handler.model.constants
         template = _template(loader, days, outputs, constants, block_basins)
-        template.attrs = dict(attrs or {})
-        encoding = encode(template, block_basins, math.gcd(block_basins, 8), CHUNK_DAYS)
-        template.to_zarr(
-            temporary, zarr_format=3, compute=False, consolidated=False, encoding=encoding
-        )
-        for start in range(0, num_basins, block_basins):
-            basins = np.arange(start, min(start + block_basins, num_basins))
+        _create(temporary, template.assign_attrs(attrs or {}), block_basins)
+        for start in range(0, len(rows), block_basins):
+            basins, state = rows[start : start + block_basins], State()
             if memory is None:
                 state = _resolved(handler, loader, basins, reference, chunk_days)
                 fluxes = _carried(handler, loader, basins, days, state, chunk_days)
             else:
-                state = State()
                 fluxes = _by_window(handler, loader, basins, days, memory, chunk_days)
             values = {name: torch.cat([part[name] for part in fluxes]).T for name in outputs}
             static = {name: (state.static or {})[name] for name in constants}
@@ -191,6 +181,12 @@ def parameter_attrs(parameter: Parameter) -> dict[str, Any]:
     """Give unit, meaning and bounds of a parameter as attributes of a variable."""
     bounds = {"lower": parameter.lower, "upper": parameter.upper}
     return {"units": parameter.unit, "long_name": parameter.meaning, "kind": "parameter"} | bounds
+
+
+def _create(store: Path, template: xr.Dataset, block_basins: int) -> None:
+    """Write the store without its values; a block of basins is a shard."""
+    encoding = encode(template, block_basins, math.gcd(block_basins, 8), CHUNK_DAYS)
+    template.to_zarr(store, zarr_format=3, compute=False, consolidated=False, encoding=encoding)
 
 
 def _write(store: Path, basins: Ints, values: Mapping[str, Tensor]) -> None:

@@ -134,13 +134,18 @@ class ProcessModel(nn.Module):
             values = {n: p for n, p in parameters.items() if n not in scores}
             check_values(forcing, values, self.PARAMETERS)
         like = max(parameters.values(), key=lambda p: p.shape[-1])
+        state = self._start(state, like)
+        parameters |= self._step_weights(like)
+        run = partial(scan, self._step_from(scores), state, forcing, parameters, outputs, backend)
+        return Trajectory(*run(mean=mean, weights=weights))
+
+    def _start(self, state: Any, like: Tensor) -> Any:
+        """State to start from: the given one, checked, or the initial one."""
         size = (like.shape[-2], like.shape[-1])
         if state is None:
             state = self.initial_state(*size, like)
         check_state(state, self.State._fields, size)
-        parameters |= self._step_weights(like)
-        run = partial(scan, self._step_from(scores), state, forcing, parameters, outputs, backend)
-        return Trajectory(*run(mean=mean, weights=weights))
+        return state
 
     def _step_from(self, scores: Collection[str]) -> Callable[..., tuple[Any, Any]]:
         """Step that takes some parameters as scores, the same object each time: it is compiled."""

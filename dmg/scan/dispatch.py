@@ -35,15 +35,12 @@ def scan(
     Parameters
     ----------
     step
-        Pure function `step(state, forcing, parameters) -> (state, flux)` of one time step;
-        `state` and `flux` are named tuples of `[B, E]` tensors. What else it reads (constants,
-        attributes) is taken as it is when the step is first met.
+        Pure function `step(state, forcing, parameters) -> (state, flux)`, both named tuples of
+        `[B, E]`. What else it reads (constants, attributes) is taken as it is when first met.
     state
         State before the first step.
-    forcing
-        `[T, B]` series, or `[B]` where constant in time.
-    parameters
-        `[T, B, E]` where dynamic, `[B, E]` where static.
+    forcing, parameters
+        `[T, B]` series, or `[B]` where constant in time; `[T, B, E]` where dynamic, else `[B, E]`.
     outputs
         Names of the fluxes to keep; none: all.
     backend
@@ -52,12 +49,10 @@ def scan(
     mean
         Average the fluxes over components.
     weights
-        Weights of the components in that average, `[B, E]`, each basin's of sum 1; none: equal
-        ones. They receive gradients.
+        Weights of the components in that average, `[B, E]`, each basin's of sum 1; none: equal.
     checkpoint_every
-        Steps from one stored state to the next in the fused loop, where the adjoint starts to
-        recompute; none: 1 where that is a small part of memory, else the square root of the
-        number of steps. Results are the same to the last bit.
+        Steps from one state that the fused loop stores for its adjoint to the next; none: 1 where
+        that is a small part of memory, else the root of their number. It changes no bit.
 
     Returns
     -------
@@ -67,15 +62,10 @@ def scan(
     Raises
     ------
     ValueError
-        If the backend is unknown; if weights are not `[B, E]`, or given without `mean`; if it is
-        "fused" and the step, its data or this machine is beyond it: the text names the operation.
+        If an argument is none of these, or the step, its data or this machine is beyond "fused":
+        the text names the operation.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"unknown backend {backend!r}; choose from {list(BACKENDS)}")
-    if checkpoint_every is not None and checkpoint_every < 1:
-        raise ValueError(f"checkpoint_every must be at least 1 step, found {checkpoint_every}")
-    if weights is not None:
-        _check_weights(weights, mean)
+    _check(backend, mean, weights, checkpoint_every)
     if backend != "eager":
         from dmg.scan import fused  # tracing imports much of torch
 
@@ -90,8 +80,12 @@ def scan(
     return {n: averaged(f, weights) for n, f in fluxes.items()} if mean else fluxes, state
 
 
-def _check_weights(weights: Tensor, mean: bool) -> None:
-    if not mean or weights.ndim != 2:
+def _check(backend: str, mean: bool, weights: Tensor | None, checkpoint_every: int | None) -> None:
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}; choose from {list(BACKENDS)}")
+    if checkpoint_every is not None and checkpoint_every < 1:
+        raise ValueError(f"checkpoint_every must be at least 1 step, found {checkpoint_every}")
+    if weights is not None and (not mean or weights.ndim != 2):
         raise ValueError(
             "weights must be [B, E] and need mean=True,"
             f" found {tuple(weights.shape)} and mean={mean}"
