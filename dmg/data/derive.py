@@ -60,7 +60,8 @@ def _derived(
 ) -> dict[str, Floats]:
     """Evaluate all formulas, `[B, T]`; `days[place]` are the days of the year."""
     low, high = series["temperature_min"], series["temperature_max"]
-    radiation = formulas.extraterrestrial_radiation(series["latitude"], days)[:, place]
+    of_year = formulas.extraterrestrial_radiation(series["latitude"], days)
+    radiation = np.take(of_year, place, axis=1)  # of_year[:, place] lies in another order: slow
     found = {"temperature": (low + high) / 2, "pet": _potential(series, pet, radiation)}
     if "discharge" in series:
         found["streamflow"] = 86.4 * series["discharge"] / series["area"]

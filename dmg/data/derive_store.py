@@ -20,8 +20,8 @@ import zarr
 from numpy.typing import NDArray
 
 from dmg.cores import num_cores
-from dmg.data.derive import Pet, derive, derived_names, inputs, layout, write_template
-from dmg.data.manifest import ShardRecord, read_chunks, write_shard
+from dmg.data.derive import Pet, derive, derived_names, layout, write_template
+from dmg.data.manifest import ShardRecord, write_shard
 from dmg.data.memory import BASE_MB, COPIES
 from dmg.data.statistics import Sample, log_root, stride_for, summarise
 from dmg.data.store import open_store
@@ -132,15 +132,13 @@ def process(recipe: Recipe, block: Block) -> dict[str, dict[Span, Sample]]:
     record_path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     dataset = open_store(recipe.store, names=False)
-    derived = _derived(recipe, dataset, block)
+    derived = _derived(dataset, block.rows, recipe.pet)
     number = block.number
     files = {name: write_shard(recipe.derived, name, number, v) for name, v in derived.items()}
     samples = {}
     for name in recipe.variables:
         series = (
-            derived[name]
-            if name in derived
-            else _rows(recipe, dataset, block.rows)[name].to_numpy()
+            derived[name] if name in derived else dataset[name].isel(basin=block.rows).to_numpy()
         )
         samples[name] = _summarised(series, name in recipe.log_forcings, recipe.stride, block)
     _write_samples(samples_path, samples, block)
@@ -148,35 +146,17 @@ def process(recipe: Recipe, block: Block) -> dict[str, dict[Span, Sample]]:
     return samples
 
 
-def _derived(recipe: Recipe, dataset: xr.Dataset, block: Block) -> dict[str, NDArray[np.float32]]:
+def _derived(
+    dataset: xr.Dataset, rows: NDArray[np.intp], pet: Pet
+) -> dict[str, NDArray[np.float32]]:
     """Read and derive chunk after chunk, so that memory is bounded."""
     days, chunk = dataset.sizes["time"], layout(dataset)["chunk_basins"]
-    size = (len(block.rows), days)
-    out = {name: np.empty(size, np.float32) for name in derived_names(dataset)}
-    for first in range(0, len(block.rows), chunk):
-        part = _rows(recipe, dataset, block.rows[first : first + chunk])
-        for name, values in derive(part, recipe.pet).items():
+    out = {name: np.empty((len(rows), days), np.float32) for name in derived_names(dataset)}
+    for first in range(0, len(rows), chunk):
+        part = dataset.isel(basin=rows[first : first + chunk])
+        for name, values in derive(part, pet).items():
             out[name][first : first + len(values)] = values
     return out
-
-
-def _rows(recipe: Recipe, dataset: xr.Dataset, rows: NDArray[np.intp]) -> xr.Dataset:
-    """Rows of a store; consecutive ones as a slice, which Zarr reads twice as fast as a list.
-
-    Those of one row of chunks are read as such, which is faster again.
-    """
-    start, stop, chunk = int(rows[0]), int(rows[-1]) + 1, layout(dataset)["chunk_basins"]
-    if not (np.diff(rows) == 1).all():
-        return dataset.isel(basin=rows)
-    part = dataset.isel(basin=slice(start, stop))
-    if start % chunk or stop - start > chunk:
-        return part
-    days = dataset.sizes["time"]
-    series = {
-        name: (("basin", "time"), read_chunks(recipe.store, name, start, days)[: len(rows)])
-        for name in inputs(dataset, recipe.pet)
-    }
-    return part.assign(series)
 
 
 def _summarised(

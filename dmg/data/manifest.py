@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from dmg.data.shards import Layout, pack, unpack
+from dmg.data.shards import Layout, pack
 from dmg.files import atomic, remove
 
 EMPTY = "empty"
@@ -82,14 +82,6 @@ def write_shard(store: Path, name: str, shard: int, values: NDArray[np.float32])
             file.write(part)
             digest.update(part)
     return digest.hexdigest()
-
-
-def read_chunks(store: Path, name: str, row: int, num_days: int) -> NDArray[np.float32]:
-    """Read the row of chunks `[B, T]` that begins at a row of a store."""
-    layout = Layout.of(array(zarr.open_group(store, mode="r"), name))
-    shard, inside = divmod(row, layout.shard[0])
-    assert inside % layout.chunk[0] == 0
-    return unpack(_file(store, name, shard), layout, inside // layout.chunk[0], num_days)
 
 
 def broken_files(store: Path, shard: int, files: Mapping[str, str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 zarr-python hands each chunk from thread to thread, which takes longer than to unpack it. What is
 written here is what it writes, byte for byte: chunks in Z-order, compressed, but for those of NaN
-alone, then the table of their places and its checksum.
+alone, then the table of their places and its checksum. What it writes is read.
 
 Shape legend: T time, B basins.
 """
@@ -10,7 +10,7 @@ Shape legend: T time, B basins.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import groupby, product
 from os import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 BLOSC = Blosc("zstd", clevel=3, shuffle=Blosc.SHUFFLE)
 """The codec of `dmg.data.zarrs.encode`."""
+Ints = NDArray[np.intp]
 ABSENT = 2**64 - 1
 """Place and size of a chunk that is not there."""
 CHECKSUM_BYTES = 4
@@ -59,31 +60,7 @@ def pack(values: NDArray[np.float32], layout: Layout) -> Iterator[bytes]:
             end += len(packed)
             yield packed
     places = table.tobytes()
-    yield places + google_crc32c.value(places).to_bytes(CHECKSUM_BYTES, "little")
-
-
-def unpack(path: Path, layout: Layout, row: int, num_days: int) -> NDArray[np.float32]:
-    """Read one row of chunks `[B, T]` from a shard's file; NaN where there are none."""
-    rows, days = layout.chunk
-    out = np.full((rows, num_days), np.nan, np.float32)
-    if not path.exists():
-        return out
-    with path.open("rb") as file:
-        for j, (place, size) in enumerate(_places(file, layout)[row].tolist()):
-            if size != ABSENT:
-                file.seek(place)
-                chunk = np.frombuffer(BLOSC.decode(file.read(size)), np.float32)
-                part = out[:, j * days : (j + 1) * days]
-                part[:] = chunk.reshape(layout.chunk)[:, : part.shape[1]]
-    return out
-
-
-def _places(file: BinaryIO, layout: Layout) -> NDArray[np.uint64]:
-    """Places and sizes of all chunks: the table at the end of a file."""
-    length = 16 * layout.grid[0] * layout.grid[1]
-    file.seek(-length - CHECKSUM_BYTES, SEEK_END)
-    table = np.frombuffer(file.read(length), "<u8")
-    return table.reshape(*layout.grid, 2)
+    yield places + _checksum(places)
 
 
 def _padded(block: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -103,3 +80,81 @@ def _z_order(grid: tuple[int, int]) -> list[tuple[int, int]]:
         return sum(bits)
 
     return sorted(product(range(grid[0]), range(grid[1])), key=code)
+
+
+def read(folder: Path, layout: Layout, rows: Ints, days: slice) -> NDArray[np.float32]:
+    """Read some basins and a range of days `[B, T]` of an array; NaN where no chunk is.
+
+    Parameters
+    ----------
+    folder
+        The array's.
+    layout
+        Its shards and chunks.
+    rows
+        Basins by number, in any order.
+    days
+        First day and the one after the last.
+
+    Raises
+    ------
+    ValueError
+        If a shard's table of chunks is not what was written.
+    """
+    out = np.full((len(rows), days.stop - days.start), np.nan, np.float32)
+    height, length = layout.chunk
+    of_chunk = rows // height
+    for number in np.unique(of_chunk).tolist():
+        mine = np.flatnonzero(of_chunk == number)
+        inside = rows[mine] - number * height
+        for first, chunk in _chunks(folder, layout, number, days):
+            start, stop = max(first, days.start), min(first + length, days.stop)
+            values = chunk[run(inside), start - first : stop - first]
+            out[run(mine), start - days.start : stop - days.start] = values
+    return out
+
+
+def _chunks(
+    folder: Path, layout: Layout, row: int, days: slice
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Give the chunks of one row that some days touch, each with its first day."""
+    height, width = layout.grid
+    length = layout.chunk[1]
+    columns = range(days.start // length, -(-days.stop // length))
+    for shard, inside in groupby(columns, lambda column: column // width):
+        path = folder / "c" / str(row // height) / str(shard)
+        if not path.exists():
+            continue
+        with path.open("rb") as file:
+            places = _places(file, layout)[row % height]
+            for column in inside:
+                place, size = places[column % width].tolist()
+                if size != ABSENT:
+                    file.seek(place)
+                    values = np.frombuffer(BLOSC.decode(file.read(size)), np.float32)
+                    yield column * length, values.reshape(layout.chunk)
+
+
+def _places(file: BinaryIO, layout: Layout) -> NDArray[np.uint64]:
+    """Places and sizes of all chunks: the table at the end of a file."""
+    length = 16 * layout.grid[0] * layout.grid[1]
+    file.seek(0, SEEK_END)
+    file.seek(max(0, file.tell() - length - CHECKSUM_BYTES))
+    table, found = file.read(length), file.read()
+    if found != _checksum(table):
+        raise ValueError(
+            f"{file.name}: expected a whole shard, found a broken table of chunks; run"
+            " `dmg data check`"
+        )
+    return np.frombuffer(table, "<u8").reshape(*layout.grid, 2)
+
+
+def _checksum(table: bytes) -> bytes:
+    return int(google_crc32c.value(table)).to_bytes(CHECKSUM_BYTES, "little")
+
+
+def run(index: Ints) -> slice | Ints:
+    """Give numbers in a row as a slice, which NumPy copies faster."""
+    first, last = int(index[0]), int(index[-1])
+    is_run = last - first + 1 == len(index) and bool((np.diff(index) == 1).all())
+    return slice(first, last + 1) if is_run else index
