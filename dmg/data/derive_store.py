@@ -137,9 +137,7 @@ def process(recipe: Recipe, block: Block) -> dict[str, dict[Span, Sample]]:
     files = {name: write_shard(recipe.derived, name, number, v) for name, v in derived.items()}
     samples = {}
     for name in recipe.variables:
-        series = (
-            derived[name] if name in derived else dataset[name].isel(basin=block.rows).to_numpy()
-        )
+        series = derived[name] if name in derived else _rows(dataset, block.rows)[name].to_numpy()
         samples[name] = _summarised(series, name in recipe.log_forcings, recipe.stride, block)
     _write_samples(samples_path, samples, block)
     ShardRecord(key, files).write(record_path)
@@ -153,10 +151,16 @@ def _derived(
     days, chunk = dataset.sizes["time"], layout(dataset)["chunk_basins"]
     out = {name: np.empty((len(rows), days), np.float32) for name in derived_names(dataset)}
     for first in range(0, len(rows), chunk):
-        part = dataset.isel(basin=rows[first : first + chunk])
+        part = _rows(dataset, rows[first : first + chunk])
         for name, values in derive(part, pet).items():
             out[name][first : first + len(values)] = values
     return out
+
+
+def _rows(dataset: xr.Dataset, rows: NDArray[np.intp]) -> xr.Dataset:
+    """Rows of a store; consecutive ones as a slice, which Zarr reads twice as fast as a list."""
+    is_run = bool((np.diff(rows) == 1).all())
+    return dataset.isel(basin=slice(int(rows[0]), int(rows[-1]) + 1) if is_run else rows)
 
 
 def _summarised(

@@ -17,8 +17,6 @@ import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec
 
-from dmg.data.sharded import read_shards
-
 
 def encode(
     dataset: xr.Dataset, shard_basins: int, chunk_basins: int, chunk_days: int
@@ -76,8 +74,6 @@ def open_zarr(
     dataset: xr.Dataset = xr.open_zarr(
         path, consolidated=True, chunks=lazy, drop_variables=None if names else "basin"
     )
-    if chunks is None:
-        dataset = read_shards(dataset, path)
     if not names:
         return dataset
     plain = {
