@@ -337,6 +337,7 @@ def test_mistakes_between_files(tmp_path: Path) -> None:
     [
         ("gauge,nse\n1,2\n", "expected columns basin and nse, but .'basin'. are missing"),
         ("basin,nse\n01,0.1\n01,0.2\n", "basin 01 occurs twice"),
+        ("basin,nse\n01,0.1\n02,x\n", "expected numbers in column nse, found 'x' at basin 02"),
     ],
 )
 def test_bad_published_files(tmp_path: Path, text: str, message: str) -> None:
@@ -394,6 +395,15 @@ def test_the_page_shows_values_figures_floods_and_commands(files: Files) -> None
     assert "01000000, water year 1993: a flood" in text
     assert 'class="badge reduced"' in text
     assert "http" not in text.replace("http://www.w3.org", "")
+
+
+def test_the_page_is_written_where_efficiencies_were_not_scored(files: Files) -> None:
+    path = files.root / "made/scores.csv"
+    pd.read_csv(path, dtype={"basin_id": str}).drop(columns="nse").to_csv(path, index=False)
+    page = files.root / "benchmarks.html"
+    table = compared(files, page=page)
+    assert table["missing"][0] == "made has no scores of nse"
+    assert "Map of NSE" not in page.read_text(encoding="utf-8")
 
 
 def test_the_page_is_written_when_nothing_was_run(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def _distributions(
     benchmark: Benchmark, models: Sequence[Model], sources: Sources
 ) -> Iterator[Picture]:
     ours = [plots.Scored(m.label, _array(m.skill), m.state) for m in models if len(m.skill)]
-    basins = models[0].skill.index if models else None
+    basins = models[0].skill.index if ours else None
     published, notes, periods = [], [], set[str]()
     for curve in (*benchmark.curves, *_files(benchmark)):
         try:
@@ -54,7 +54,7 @@ def _distributions(
     caption = f"Distribution of {label} over basins (their number in brackets)."
     grey = any(p.state == "published" for p in published)
     days = f" and the days {' or '.join(sorted(periods))}" if periods else ""
-    whose = f" of {models[0].name}" if models else ""
+    whose = f" of {models[0].name}" if ours else ""
     caption += f" Grey: published scores, on the basins{whose}{days}." if grey else ""
     caption += " Dashed: reduced." if any(m.state == "reduced" for m in ours) else ""
     caption += f" {'; '.join(notes)}." if notes else ""
@@ -110,7 +110,8 @@ def _published_quartiles(
 
 
 def _map(model: Model) -> Iterator[Picture]:
-    where = coordinates_of(model.store, list(model.skill.index)) if model.store else None
+    basins = list(model.skill.index)
+    where = coordinates_of(model.store, basins) if model.store and basins else None
     if where is None:
         return
     label = METRICS[SKILL].label

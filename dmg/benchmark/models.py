@@ -23,8 +23,10 @@ class Model:
 
     @property
     def skill(self) -> pd.Series[float]:
-        """Headline scores by basin."""
+        """Headline scores by basin; empty if they were not computed."""
         table = headline(self.outcome.scores)
+        if SKILL not in table:
+            return pd.Series(dtype=float)
         return table.set_index("basin_id")[SKILL].astype(float)
 
     @property
