@@ -1,8 +1,8 @@
 """RAPID connectivity: a line per reach without a header (David et al. 2011, 10.1175/2011JHM1345.1).
 
 The columns are reach, downstream reach (0: an outlet), number of upstream reaches, and their ids,
-filled up with 0. The format knows neither lengths nor areas: a file `reaches.csv` beside it may
-add columns to `reach_id`: length [m], slope [1], area [km2], latitude, longitude [degrees], and
+filled up with 0 or not. The format knows neither lengths nor areas: a file `reaches.csv` beside it
+may add columns to `reach_id`: length [m], slope [1], area [km2], latitude, longitude [degrees], and
 unit_area [km2], the catchment of the reach itself.
 """
 
@@ -23,7 +23,7 @@ KNOWN = ("length", "slope", "area", "latitude", "longitude", "unit_area")
 def read_tables(path: Path) -> Tables:
     """Read a connectivity file, or the only one (`*connect*.csv`) of a folder."""
     file = _only_file(path)
-    table = pd.read_csv(file, header=None)
+    table = _read(file)
     _check(table, file)
     reaches = pd.DataFrame({"reach_id": as_ids(table[0]), "downstream_id": as_ids(table[1])})
     reaches = reaches.assign(length=np.nan, slope=np.nan)
@@ -44,6 +44,15 @@ def _only_file(path: Path) -> Path:
             f"{path}: expected one connectivity file (*connect*.csv), found {len(found)}"
         )
     return found[0]
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """Read lines of any number of upstream reaches, filled up with 0."""
+    with file.open(encoding="utf-8") as lines:
+        width = 1 + max((line.count(",") for line in lines), default=0)
+    table = pd.read_csv(file, header=None, names=list(range(width)))
+    table[table.columns[3:]] = table[table.columns[3:]].fillna(0).convert_dtypes()
+    return table
 
 
 def _check(table: pd.DataFrame, file: Path) -> None:

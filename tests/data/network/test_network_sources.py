@@ -142,6 +142,16 @@ def test_nextgen_without_its_layers(tmp_path: Path) -> None:
         read_tables("nextgen", path)
 
 
+def test_rapid_lists_need_not_be_filled_up(tmp_path: Path) -> None:
+    folder = layouts.write_rapid(tmp_path / "data")
+    filled, file = read_tables("rapid", folder), folder / "rapid_connect.csv"
+    lines = [line.split(",") for line in file.read_text().splitlines()]
+    short = [line[: 3 + int(line[2])] for line in lines]
+    assert short != lines
+    file.write_text("".join(",".join(line) + "\n" for line in short))
+    assert read_tables("rapid", folder).reaches.equals(filled.reaches)
+
+
 def test_rapid_that_is_something_else(tmp_path: Path) -> None:
     folder = layouts.write_rapid(tmp_path / "data")
     file = folder / "rapid_connect.csv"
@@ -149,9 +159,10 @@ def test_rapid_that_is_something_else(tmp_path: Path) -> None:
     file.write_text(lines.replace("74000011,74000013", "74000011,74000014"))
     with pytest.raises(ValueError, match=r"found 2 links in one alone, the first 74000011 -> 7"):
         read_tables("rapid", folder)
-    file.write_text("reach,down,up\n1,0,0\n")
-    with pytest.raises(ValueError, match="and no header, found something else"):
-        read_tables("rapid", folder)
+    for other in ("reach,down,up\n1,0,0\n", "1,0\n", "1,2,0\n2,,0\n", ""):
+        file.write_text(other)
+        with pytest.raises(ValueError, match="and no header, found something else"):
+            read_tables("rapid", folder)
     file.write_text(lines)
     (folder / "reaches.csv").write_text("reach_id,width\n1,2\n")
     with pytest.raises(ValueError, match=r"reaches.csv: expected columns reach_id and some of len"):
