@@ -38,15 +38,23 @@ def unfinished(path: Path) -> Iterator[Path]:
     """
     work = path.with_suffix(".parts")
     work.mkdir(parents=True, exist_ok=True)
+    with only_writer(path):
+        yield work / path.name
+        _replace(work / path.name, path)
+        remove(work)
+
+
+@contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Refuse to work on `path` beside another process that does so in this block."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / f".{path.stem}.lock").open("w") as file:
         if not try_lock(file):
             raise ValueError(
                 f"{path}: expected to be its only writer, found another process at work on it; wait"
                 " for that workflow or stop it"
             )
-        yield work / path.name
-        _replace(work / path.name, path)
-        remove(work)
+        yield
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from dmg.data.network import Network
 from dmg.data.statistics import read_statistics
 from dmg.data.store import open_store
 from dmg.data.zarrs import open_zarr
+from dmg.files import only_writer
 from dmg.runs import predict
 from dmg.simulate.rivers import channels_of
 from dmg.simulation import Simulation
@@ -219,6 +220,22 @@ def test_a_gauge_without_units_has_no_flow(folder: Path) -> None:
     net = Network.read(folder / "small_network.zarr")
     without = replace(net, unit_reach=np.full(net.num_units, -1))
     assert channels_of(without).gauge_area.isnan().all()
+
+
+def test_two_processes_at_one_block_are_refused(folder: Path, tmp_path: Path) -> None:
+    run = simulation(folder, tmp_path)
+    run.begin()
+    with (
+        only_writer(tmp_path / "progress/units000000.pt"),
+        pytest.raises(ValueError, match=r"units000000\.pt: expected to be its only writer, found"),
+    ):
+        run.units()
+    run.units()
+    with (
+        only_writer(tmp_path / "progress/rivers.pt"),
+        pytest.raises(ValueError, match=r"rivers\.pt: expected to be its only writer, found"),
+    ):
+        run.rivers(folder / "small_network.zarr")
 
 
 def test_messages(folder: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def network_of_gauges(
         raise ValueError(
             f"data.gauges: expected gauges of {store} on the river network, with a drainage area"
             f" within {tolerance:.0%} of their reach's, found none of {len(chosen)}; check the ids,"
-            " or raise data.gauges.area_tolerance"
+            " or raise data.gauges.area_tolerance or max_area"
         )
     return subnetwork(found, upstream_of(found, found.gauge_reach))
 

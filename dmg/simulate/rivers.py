@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dmg.data.network import Network
 from dmg.data.zarrs import open_zarr
+from dmg.files import only_writer
 from dmg.routing import Reaches, accumulate
 from dmg.routing.muskingum_cunge import ChannelState
 from dmg.routing.rivers import FLUX, SECONDS, Rivers, lateral_inflow, of_reaches
@@ -52,7 +53,8 @@ def simulate_rivers(
     Raises
     ------
     ValueError
-        If units are not done, or the runoff is not that of the network's units.
+        If units are not done, the runoff is not that of the network's units, or another process is
+        at work on it.
     """
     plan.check(out)
     _require_units(plan, out)
@@ -65,18 +67,19 @@ def simulate_rivers(
         name: of_reaches(_series(runoff[name].to_numpy()[rows]), known, channels)
         for name, known in names.items()
     }
-    _create(network, runoff, plan, out, attrs)
     progress, chunks = Progress(out / "progress/rivers.pt"), plan.days(plan.river_days)
-    done, tensors = progress.read()
-    state = ChannelState(*tensors) if tensors else None
-    for number, days in enumerate(chunks[done:], done + 1):
-        inflow = lateral_inflow(_series(_days(runoff, days)[rows]).T, channels)
-        if rivers:
-            discharge, state = rivers.routing(inflow, parameters, reaches, state)
-        else:
-            discharge = accumulate(inflow, reaches)
-        _write(out, network, channels, days, discharge)
-        progress.write(number, state)
+    with only_writer(progress.path):
+        _create(network, runoff, plan, out, attrs)
+        done, tensors = progress.read()
+        state = ChannelState(*tensors) if tensors else None
+        for number, days in enumerate(chunks[done:], done + 1):
+            inflow = lateral_inflow(_series(_days(runoff, days)[rows]).T, channels)
+            if rivers:
+                discharge, state = rivers.routing(inflow, parameters, reaches, state)
+            else:
+                discharge = accumulate(inflow, reaches)
+            _write(out, network, channels, days, discharge)
+            progress.write(number, state)
 
 
 def channels_of(network: Network) -> Channels:

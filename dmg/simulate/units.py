@@ -16,6 +16,7 @@ import torch
 from dmg.data.loader import DataLoader
 from dmg.delta import DeltaModel, State
 from dmg.distributed import device_of
+from dmg.files import only_writer
 from dmg.handler import ModelHandler
 from dmg.predict import parameter_attrs
 from dmg.simulate.files import create, write
@@ -78,12 +79,13 @@ def simulate_units(
     Raises
     ------
     ValueError
-        If `out` holds no simulation, or another one.
+        If `out` holds no simulation, or another one, or another process is at work on a block.
     """
     plan.check(out)
     handler.eval()
     for block in blocks:
-        _simulate_block(handler, loader, plan, out, block, reference)
+        with only_writer(progress_of(out, block).path):
+            _simulate_block(handler, loader, plan, out, block, reference)
 
 
 @torch.no_grad()
