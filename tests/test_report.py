@@ -138,6 +138,17 @@ def test_every_basin_and_setting_is_listed(html, files):
     assert "<b>&" not in html
 
 
+def test_more_models_than_colours_are_all_drawn():
+    values = np.linspace(0, 1, 5)
+    models = [plots.Scored(f"model {i}", values, "reduced") for i in range(20)]
+    legend = plots.comparison(models, "NSE").axes[0].get_legend()
+    assert len(legend.get_texts()) == 20
+    days = pd.date_range("2000-01-01", periods=5)
+    data = plots.Hydrograph(days, values, values, None)
+    lines = plots.hydrograph(data, {m.label: values for m in models}).axes[0].get_lines()
+    assert len(lines) == 21
+
+
 def test_equal_figures_give_equal_bytes():
     days = pd.date_range("2000-01-01", periods=90)
     flow = np.linspace(1, 2, 90)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +69,7 @@ def hydrograph(data: Hydrograph, models: Mapping[str, Array] | None = None) -> F
     ax = figure.subplots()
     ax.plot(data.days, data.obs, color=INK, linewidth=1.1, label="observed")
     flows = models or {"simulated": data.sim}
-    for (name, flow), colour in zip(flows.items(), [*COLOURS[1:], COLOURS[0]], strict=False):
+    for (name, flow), colour in zip(flows.items(), cycle([*COLOURS[1:], COLOURS[0]]), strict=False):
         ax.plot(data.days, flow, color=colour, linewidth=1.1, label=name)
     highest = np.nanmax([data.obs, *flows.values()], initial=1e-3)
     ax.set_ylim(0, highest * (1.05 if data.precipitation is None else 1.45))

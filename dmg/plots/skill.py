@@ -68,16 +68,21 @@ class Boxes(NamedTuple):
 
 @styled
 def comparison(models: Sequence[Scored], name: str, lowest: float = -0.25) -> Figure:
-    """Draw distributions over basins: ours coloured, dashed if reduced; published ones grey."""
-    figure = Figure(figsize=(WIDTH, 3.6))
+    """Draw distributions over basins: ours coloured, dashed if reduced; published ones grey.
+
+    Beyond as many models as there are colours, these come again, dotted.
+    """
+    figure = Figure(figsize=(WIDTH, max(3.6, 0.36 * len(models))))
     ax = figure.subplots()
-    ours = [m for m in models if m.state != "published"]
+    colours = ((colour, i >= len(COLOURS)) for i, colour in enumerate(cycle(COLOURS)))
     greys = cycle(zip(("#4b5563", "#7b8494", "#a3aab5"), ("-.", ":", (0, (6, 2))), strict=True))
     for model in models:
         x = np.sort(model.values[np.isfinite(model.values)])
-        published = model.state == "published"
-        colour, dash = next(greys) if published else (COLOURS[ours.index(model)], "-")
-        style = "--" if model.state == "reduced" else dash
+        if model.state == "published":
+            colour, style = next(greys)
+        else:
+            colour, again = next(colours)
+            style = ":" if again else "--" if model.state == "reduced" else "-"
         label = f"{model.label}{', reduced' if model.state == 'reduced' else ''} ({x.size})"
         steps = np.arange(x.size + 1) / max(x.size, 1)
         label += f"\nmedian {np.median(x):.3f}" if x.size else ""
