@@ -9,6 +9,7 @@ import pytest
 import yaml
 from evaluation_data import Files, make
 
+from dmg import plots
 from dmg.benchmark import benchmark
 from dmg.benchmark.cost import cost_of
 from dmg.benchmark.differences import differences
@@ -395,6 +396,21 @@ def test_the_page_shows_values_figures_floods_and_commands(files: Files) -> None
     assert "01000000, water year 1993: a flood" in text
     assert 'class="badge reduced"' in text
     assert "http" not in text.replace("http://www.w3.org", "")
+
+
+def test_published_curves_are_of_the_basins_that_were_scored(files: Files) -> None:
+    path = files.root / "made/scores.csv"
+    scores = pd.read_csv(path, dtype={"basin_id": str})
+    basins = sorted(scores["basin_id"].unique())
+    scores.loc[scores["basin_id"].isin(basins[4:]), "nse"] = float("nan")
+    scores.to_csv(path, index=False)
+    page = files.root / "benchmarks.html"
+    drawn: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        comparison = plots.comparison
+        patch.setattr(plots, "comparison", lambda m, n: drawn.extend(m) or comparison(m, n))
+        compared(files, page=page)
+    assert {each.state: len(each.values) for each in drawn}["published"] == 4
 
 
 def test_the_page_is_written_where_efficiencies_were_not_scored(files: Files) -> None:

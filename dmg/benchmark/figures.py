@@ -36,7 +36,7 @@ def _distributions(
     benchmark: Benchmark, models: Sequence[Model], sources: Sources
 ) -> Iterator[Picture]:
     ours = [plots.Scored(m.label, _array(m.skill), m.state) for m in models if len(m.skill)]
-    basins = models[0].skill.index if ours else None
+    basins = sorted({basin for model in models for basin in model.skill.dropna().index})
     published, notes, periods = [], [], set[str]()
     for curve in (*benchmark.curves, *_files(benchmark)):
         try:
@@ -44,7 +44,7 @@ def _distributions(
         except FileNotFoundError:
             notes.append(f"{curve.label}: {curve.file} is not in the data root")
             continue
-        values = scores if basins is None else scores.reindex(basins)
+        values = scores.reindex(basins) if basins else scores
         state = "published" if curve.period else "recomputed"
         published.append(plots.Scored(curve.label, _array(values), state))
         periods |= {curve.period} - {""}
@@ -54,8 +54,7 @@ def _distributions(
     caption = f"Distribution of {label} over basins (their number in brackets)."
     grey = any(p.state == "published" for p in published)
     days = f" and the days {' or '.join(sorted(periods))}" if periods else ""
-    whose = f" of {models[0].name}" if ours else ""
-    caption += f" Grey: published scores, on the basins{whose}{days}." if grey else ""
+    caption += f" Grey: published scores, on all of these basins{days}." if grey else ""
     caption += " Dashed: reduced." if any(m.state == "reduced" for m in ours) else ""
     caption += f" {'; '.join(notes)}." if notes else ""
     figure = plots.comparison([*ours, *published], label)
