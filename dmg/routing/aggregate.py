@@ -13,12 +13,15 @@ from torch import Tensor, nn
 from dmg.parameters import Parameter
 from dmg.topology import Topology
 
+FLUX = "streamflow"
+"""The flux that travels from units to gauges."""
+
 
 class Aggregate(nn.Module):
     """Area-weighted mean over the units upstream of each gauge (Song et al. 2025).
 
     Runoff must have been delayed before, by a unit hydrograph per unit. Other ways from units to
-    gauges have parameters of their own.
+    gauges have parameters of their own, and replace `route`.
 
     References
     ----------
@@ -52,5 +55,31 @@ class Aggregate(nn.Module):
         fluxes, state
             By name, `[T, G]` [mm d-1] over all units upstream of each gauge, and the state to go
             on with.
+
+        Raises
+        ------
+        ValueError
+            If the batch lacks what lies between units and gauges.
         """
-        return {name: topology.mean(flux) for name, flux in fluxes.items()}, {}
+        self.require(topology)
+        after: dict[str, Any] = {}
+        at_gauges = {}
+        for name, flux in fluxes.items():
+            if name == FLUX:
+                at_gauges[name], after = self.route(flux, parameters, topology, state)
+            else:
+                at_gauges[name] = topology.mean(flux)
+        return at_gauges, after
+
+    def require(self, topology: Topology) -> None:
+        """Refuse a batch without what this way needs."""
+
+    def route(
+        self,
+        runoff: Tensor,
+        parameters: Mapping[str, Tensor],
+        topology: Topology,
+        state: Mapping[str, Any],
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Bring streamflow of units `[T, U]` to gauges, `[T, G]`; see `forward`."""
+        return topology.mean(runoff), {}

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from dmg.parameters import Parameter
 from dmg.routing.aggregate import Aggregate
-from dmg.routing.rivers import FLUX
 from dmg.routing.unit_hydrograph import UnitHydrograph
 from dmg.topology import Topology
 
@@ -49,27 +48,24 @@ class Paths(Aggregate):
         own = {n: p for n, p in self.unit_hydrograph.PARAMETERS.items() if n != "route_lag"}
         self.PARAMETERS: Mapping[str, Parameter] = own | TRAVEL
 
-    def forward(
+    def route(
         self,
-        fluxes: Mapping[str, Tensor],
+        runoff: Tensor,
         parameters: Mapping[str, Tensor],
         topology: Topology,
         state: Mapping[str, Any],
-    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Bring fluxes of units to gauges: see `Aggregate.forward`.
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Bring streamflow of units to gauges: see `Aggregate.route`.
 
         Raises
         ------
         ValueError
             If the batch does not know the distances.
         """
-        means, _ = super().forward(fluxes, parameters, topology, state)
-        if FLUX not in fluxes:
-            return means, {}
-        runoff = fluxes[FLUX][:, topology.pair_unit]
         of_pairs = self.of_pairs(parameters, topology)
+        runoff = runoff[:, topology.pair_unit]
         routed, after = self.unit_hydrograph(runoff, of_pairs, state.get("paths"))
-        return means | {FLUX: topology.mean_of_pairs(routed)}, {"paths": after}
+        return topology.mean_of_pairs(routed), {"paths": after}
 
     def of_pairs(self, parameters: Mapping[str, Tensor], topology: Topology) -> dict[str, Tensor]:
         """Parameters of the unit hydrograph of each pair, `[P]`, from those of units, `[U]`."""

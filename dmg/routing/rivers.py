@@ -17,8 +17,6 @@ from dmg.routing.muskingum_cunge import MuskingumCunge
 from dmg.routing.reaches import Reaches
 from dmg.topology import Channels, Topology
 
-FLUX = "streamflow"
-"""The flux that rivers carry."""
 SECONDS = 86.4
 """Seconds of a day over the square metres of a km2 and the mm of a m: 1 mm d-1 over 1 km2 is
 1 / 86.4 m3 s-1."""
@@ -58,29 +56,24 @@ class Rivers(Aggregate):
         self.PARAMETERS: Mapping[str, Parameter] = {n: p for n, p in known.items() if n in learned}
         self._built: tuple[Channels, Reaches] | None = None
 
-    def forward(
-        self,
-        fluxes: Mapping[str, Tensor],
-        parameters: Mapping[str, Tensor],
-        topology: Topology,
-        state: Mapping[str, Any],
-    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Bring fluxes of units to gauges: see `Aggregate.forward`.
-
-        Raises
-        ------
-        ValueError
-            If the batch has no reaches.
-        """
-        channels = topology.channels
-        if channels is None:
+    def require(self, topology: Topology) -> None:
+        """Refuse a batch without reaches."""
+        if topology.channels is None:
             raise ValueError(
                 "expected a batch with reaches, found none; give them to the loader of the gauges"
             )
-        means, _ = super().forward(fluxes, parameters, topology, state)
-        if FLUX not in fluxes:
-            return means, {}
-        inflow = lateral_inflow(fluxes[FLUX], channels)
+
+    def route(
+        self,
+        runoff: Tensor,
+        parameters: Mapping[str, Tensor],
+        topology: Topology,
+        state: Mapping[str, Any],
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Bring streamflow of units to gauges: see `Aggregate.route`."""
+        channels = topology.channels
+        assert channels is not None
+        inflow = lateral_inflow(runoff, channels)
         values = {
             name: of_reaches(parameters[name], known, channels)
             for name, known in self.PARAMETERS.items()
@@ -89,8 +82,7 @@ class Rivers(Aggregate):
             inflow, values, self._reaches(channels), state.get("channels")
         )
         area = channels.gauge_area.to(discharge.dtype)
-        flow = SECONDS * discharge[:, channels.gauge_reach] / area
-        return means | {FLUX: flow}, {"channels": after}
+        return SECONDS * discharge[:, channels.gauge_reach] / area, {"channels": after}
 
     def _reaches(self, channels: Channels) -> Reaches:
         """Build the network of a batch, once for all chunks of a stream."""

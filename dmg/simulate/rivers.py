@@ -18,8 +18,9 @@ from dmg.data.network import Network
 from dmg.data.zarrs import open_zarr
 from dmg.files import only_writer
 from dmg.routing import Reaches, accumulate
+from dmg.routing.aggregate import FLUX
 from dmg.routing.muskingum_cunge import ChannelState
-from dmg.routing.rivers import FLUX, SECONDS, Rivers, lateral_inflow, of_reaches
+from dmg.routing.rivers import SECONDS, Rivers, lateral_inflow, of_reaches
 from dmg.simulate.files import create, write
 from dmg.simulate.plan import Plan
 from dmg.simulate.progress import Progress
